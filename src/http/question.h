@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * question: the bytes of a request's body, as a triple.
+ *
+ * Strict where money follows: one JSON object in UTF-8, exactly the members name, idCard and mobile,
+ * each once, each a string of at most 256 bytes. What is refused names the field and never its
+ * value. Pure; no threads.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/triple.h"
+#include "runtime/complaint.h"
+
+/* The names of the three fields in JSON and in queries, indexed by enum triple_field. */
+extern const char *const question_field_name[3];
+
+/* `body` need not be zero-terminated. On false the triple is wiped. */
+bool question_read_json(const char *body, size_t size, struct triple *triple,
+                        struct complaint *complaint) __attribute__((warn_unused_result));
+
+/* One field of a query, already percent-decoded; `seen` is a set of bits by enum triple_field. */
+bool question_add(struct triple *triple, unsigned *seen, enum triple_field field,
+                  const char *value, size_t size, struct complaint *complaint)
+    __attribute__((warn_unused_result));
+
+/* Are all three there? Names the first that is missing. */
+bool question_complete(unsigned seen, struct complaint *complaint)
+    __attribute__((warn_unused_result));

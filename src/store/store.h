@@ -1,0 +1,125 @@
+#pragma once
+/*
+ * store: answers, leases and the ledger, behind one interface for every kind of store.
+ *
+ * One `struct store` serves the process. Each worker attaches a `struct store_client` to its libuv
+ * loop; every callback of that client runs on that loop's thread. Operations are structs that the
+ * caller owns and keeps in place, unchanged, until `done` was called; no operation is cancelled.
+ *
+ * What it promises:
+ * - One leader: of all who ask `store_admit` for one triple while a call is under way, over all
+ *   clients, exactly one gets STORE_LEAD. The others are called back when the leader settles, with
+ *   its answer or its failure, whatever their wish. A leader that has not settled when its lease
+ *   runs out is given up, and the next in line leads.
+ * - Intent first: STORE_LEAD is said only after the ledger row (state `reserved`) is durable.
+ * - Every row ends: `store_settle` moves the row to its last state and stores the answer in one
+ *   transaction, idempotent by call id. A row found `reserved` when the store opens, from a process
+ *   that is gone, becomes `unknown`.
+ * - What could not be written is not lost: a settlement that failed is kept, tried again until it
+ *   is written, and before anything new is admitted.
+ *
+ * It knows no person: only digests come in.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "core/answer.h"
+#include "core/digest.h"
+#include "core/failure.h"
+#include "core/freshness.h"
+#include "money/ledger.h"
+#include "runtime/clock.h"
+#include "runtime/complaint.h"
+
+struct store;
+struct store_client;
+
+enum store_outcome {
+    STORE_HIT,      /* find: `answer` is filled; it may be expired, freshness is the caller's to judge */
+    STORE_MISS,     /* find: nothing kept */
+    STORE_PENDING,  /* find: not known yet, `done` will be called */
+    STORE_LEAD,     /* admit: make the call, then settle */
+    STORE_ANSWERED, /* admit: `answer` is filled, by the leader or by a call that ended meanwhile */
+    STORE_FAILED,   /* admit: the leader failed with `failure` */
+    STORE_DONE,     /* settle: durable */
+    STORE_AWAY,     /* the store did not do it; a settlement is kept and delivered later */
+};
+
+/* What every operation begins with. `done` is the caller's; the rest is the store's own. */
+struct store_op {
+    void (*done)(struct store_op *op);
+    struct store_op *next;
+    struct store_client *client;
+    int kind;
+};
+
+struct store_find {
+    struct store_op op;
+    struct digest triple;
+    enum store_outcome outcome; /* out: STORE_HIT, STORE_MISS, STORE_AWAY */
+    struct answer answer;       /* out */
+};
+
+struct store_admit {
+    struct store_op op;
+    struct ledger_id id;        /* the call's, made by the caller (ledger_id_make) */
+    struct digest triple;
+    struct digest number;
+    struct freshness_wish wish; /* an answer that came meanwhile must satisfy it */
+    int64_t lease_ms;           /* longer than the longest call */
+    char client_id[LEDGER_NAME_SIZE];
+    char credential[LEDGER_NAME_SIZE];
+    enum store_outcome outcome; /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_AWAY */
+    struct answer answer;       /* out, with STORE_ANSWERED */
+    bool collapsed;             /* out: the answer or failure is that of a call we waited for */
+    enum failure failure;       /* out, with STORE_FAILED */
+};
+
+struct store_settle {
+    struct store_op op;
+    struct ledger_id id;
+    struct digest triple;
+    struct ledger_outcome ledger; /* the row's last state and what is known of the call */
+    bool answered;                /* is there an answer? Followers are told it */
+    bool keep;                    /* is the answer to be stored? Only with `answered` */
+    struct answer answer;
+    int64_t retain_until;         /* Unix seconds; the expired answer is kept till then, for stale use */
+    enum failure failure;         /* what followers are told when not answered */
+    enum store_outcome outcome;   /* out: STORE_DONE, STORE_AWAY */
+};
+
+/*
+ * Opens the store that `url` names ("sqlite:PATH"). Creates what is missing; recovers what a crash
+ * left. NULL with a complaint when it cannot, also when another process has it open or its schema
+ * is newer than this program. `clock` must outlive it. Call from the main thread.
+ */
+struct store *store_open(const char *url, const struct clock *clock, struct complaint *complaint);
+
+/* Writes what is waiting, closes, frees. All clients must be detached. */
+void store_close(struct store *store);
+
+/*
+ * A worker's handle on its loop. `changed` is called (on that loop) after another client's
+ * settlement stored an answer, so that a memory cache can drop its own.
+ */
+struct store_client *store_attach(struct store *store, uv_loop_t *loop,
+                                  void (*changed)(void *arg, const struct digest *triple),
+                                  void *arg, struct complaint *complaint);
+
+/* No operation may be under way. The loop must run once more for libuv to let go; frees the client. */
+void store_detach(struct store_client *client);
+
+/*
+ * Answers at once where it can: the return value is the outcome, and `done` is called only after
+ * STORE_PENDING, never before this returns.
+ */
+enum store_outcome store_find(struct store_client *client, struct store_find *find);
+
+/* `done` is always called later, never before this returns. */
+void store_admit(struct store_client *client, struct store_admit *admit);
+void store_settle(struct store_client *client, struct store_settle *settle);
+
+/* Able to admit? When not, `complaint` says why. Any thread. */
+bool store_ready(struct store *store, struct complaint *complaint);

@@ -1,0 +1,56 @@
+#pragma once
+/*
+ * reply: what the bytes that came from upstream mean.
+ *
+ * Pure: bytes in, meaning out. A reply is the seller's when the gateway set no X-Ca-Error-Code and
+ * no known X-Ca-Error-Message; the gateway's refusals are told apart by HTTP status and message
+ * prefix or code (the gateway's documentation and samples: docs/design.md, "The gateway's
+ * refusals"). The raw message may hold request material: it is never logged or passed on.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/answer.h"
+#include "core/triple.h"
+
+#define REPLY_BODY_MAX ((size_t)64 * 1024)
+
+enum reply_class {
+    REPLY_ANSWER,             /* the seller's reply; `answer` is filled */
+    REPLY_CREDENTIAL_UNKNOWN, /* the gateway knows no such AppCode */
+    REPLY_UNAUTHORIZED,       /* the AppCode may not use this API */
+    REPLY_QUOTA_EXHAUSTED,    /* package used up */
+    REPLY_QUOTA_EXPIRED,      /* package expired or invalid */
+    REPLY_ARREARS,            /* the account owes money */
+    REPLY_THROTTLED,          /* nothing reached the seller */
+    REPLY_WRONG_REQUEST,      /* our address, method or parameters are wrong */
+    REPLY_GATEWAY_FAILED,     /* the gateway or the seller's backend failed */
+    REPLY_INVALID,            /* 200 without a readable status, or some other body */
+    REPLY_CLASSES
+};
+
+/* A fixed word for logs and metrics ("answer", "credential_unknown" …). */
+extern const char *const reply_class_name[REPLY_CLASSES];
+
+struct reply_bytes {
+    int http_status;
+    const char *ca_error_code;    /* X-Ca-Error-Code, or NULL */
+    const char *ca_error_message; /* X-Ca-Error-Message, or NULL */
+    const char *body;             /* need not be zero-terminated */
+    size_t body_size;
+};
+
+struct reply {
+    enum reply_class class;
+    struct answer answer; /* with REPLY_ANSWER: all but the times and virtual_operator */
+};
+
+/*
+ * `asked` is the question, whose values must not be kept: a text member in which one of them appears
+ * is left out (unknown members) or emptied (msg, mobileType, traceId). Known members of a wrong type
+ * are treated as missing; only `status` must be there, a string or an integer (1 is "01"). Unknown
+ * members are kept whole in `answer.extra` as far as they fit, in the seller's order. Duplicate
+ * members: the first counts. Not an object, not UTF-8, over REPLY_BODY_MAX, bytes after the end:
+ * REPLY_INVALID.
+ */
+void reply_read(const struct reply_bytes *bytes, const struct triple *asked, struct reply *reply);
