@@ -2,24 +2,32 @@
 /*
  * config: the settings, from one table.
  *
- * `config_table` (config_table.c) is the source of every key: its type, default, bounds, environment
- * name and one line of help. The file config/sanyao.jsonc, the schema beside it and check-config
- * derive from it or are compared with it by a test. A loaded config is read-only and may be shared
- * by all threads.
+ * `config_table` (config_table.c) is the source of every key: its type, default, bounds,
+ * environment name and one line of help. The file config/sanyao.jsonc, the schema beside it and
+ * check-config derive from it or are compared with it by a test. A loaded config is read-only and
+ * may be shared by all threads.
  *
  * Order, first found wins: SANYAO_KEY, SANYAO_KEY_FILE (both set: refused), the settings file,
- * CREDENTIALS_DIRECTORY/key (secrets only), /run/secrets/key (secrets only), the default.
+ * CREDENTIALS_DIRECTORY/key (secrets only), /run/secrets/key (secrets only), the default. In the
+ * names of variables the key is in capitals, and everywhere but in the settings file its dots are
+ * underscores: cache.ttl.01 is SANYAO_CACHE_TTL_01, hash.key is /run/secrets/hash_key.
+ *
+ * A refusal names the place and the key, and never repeats a value: it might be a misplaced secret.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include <cjson/cJSON.h>
+
 #include "core/result.h"
 #include "runtime/complaint.h"
 
 /* A list of strings, ended by NULL; owned by the config. */
 typedef char **config_list;
+
+#define CONFIG_SETTINGS_MAX 64 /* room for the rows of the table */
 
 struct config {
     config_list listen; /* host:port, [v6]:port, unix:PATH */
@@ -48,11 +56,13 @@ struct config {
     int64_t stale_if_error_ms;
     config_list virtual_operators_prefixes;
     int64_t virtual_operators_action; /* enum config_virtual_action */
-    int64_t log_level;  /* enum log_level */
-    int64_t log_format; /* enum log_format */
+    int64_t log_level;                /* enum log_level */
+    int64_t log_format;               /* enum log_format */
 
-    const char *source[64]; /* where each row of the table came from; indexed as config_table */
-    char *path;             /* the settings file; NULL: none */
+    /* Where each row of the table came from, for a person to read; indexed as config_table. */
+    char *source[CONFIG_SETTINGS_MAX];
+    char *path;           /* the settings file; NULL: none */
+    config_list warnings; /* what is accepted but should not stay so; for the log; NULL: nothing */
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };
@@ -63,21 +73,23 @@ enum config_type {
     CONFIG_INTEGER,
     CONFIG_DURATION, /* "500ms", "30s", "10m", "24h", "30d", "0"; kept in milliseconds */
     CONFIG_STRING,
-    CONFIG_LIST, /* in the file an array of strings, in the environment separated by commas */
-    CONFIG_ENUM, /* one of `words`; the value is the index */
+    CONFIG_LIST,   /* in the file an array of strings, in the environment separated by commas */
+    CONFIG_ENUM,   /* one of `words`; the value is the index */
     CONFIG_SECRET, /* in the file only as KEY_file, the path of a file that holds it */
 };
 
 struct config_setting {
     const char *key; /* dotted: "cache.ttl.01" */
     enum config_type type;
-    const char *fallback; /* the default, as text that the environment could give */
-    int64_t least, most;  /* bounds of integers (as numbers) and durations (in milliseconds) */
-    const char *const *words;  /* of CONFIG_ENUM, ended by NULL */
-    /* Further check of a text; NULL or a phrase that says what is wrong ("is not an address"). */
+    /* The default, as text that the environment could give; NULL for a secret: none. */
+    const char *fallback;
+    /* Bounds: of an integer; a duration in milliseconds; a string's bytes; a list's items. */
+    int64_t least, most;
+    const char *const *words; /* of CONFIG_ENUM, ended by NULL */
+    /* Further check of a text or of each item; NULL, or a phrase: "must be host:port". */
     const char *(*check)(const char *text);
-    size_t offset;  /* of the member in struct config */
-    const char *help;
+    size_t offset;    /* of the member in struct config */
+    const char *help; /* one sentence; the schema's description */
 };
 
 extern const struct config_setting config_table[];
@@ -88,8 +100,8 @@ extern const size_t config_table_count;
  * none. `environment` is as `environ`. NULL with a complaint that names file, line and key (or the
  * environment variable). Also refuses what is impossible together (auth off on an outside address).
  */
-struct config *config_load(const char *path, char *const *environment,
-                           struct complaint *complaint);
+struct config *config_load(const char *path, char *const *environment, struct complaint *complaint)
+    __attribute__((warn_unused_result));
 
 /* Secrets are wiped. NULL is accepted. */
 void config_free(struct config *config);
@@ -97,5 +109,8 @@ void config_free(struct config *config);
 /* Every setting with its value and its source, one a line; secrets as "(set)" or "(not set)". */
 void config_print(const struct config *config, FILE *out);
 
-/* Is every address of the list loopback or a Unix socket? */
+/* The same as one JSON array of {"key","value","source"}; the caller frees it. NULL: no memory. */
+cJSON *config_to_json(const struct config *config);
+
+/* Is the address (as in `listen`) loopback or a Unix socket? A name other than localhost is not. */
 bool config_is_local(const char *address);

@@ -26,7 +26,7 @@ void log_init(enum log_level level, enum log_format format, int fd);
 
 bool log_enabled(enum log_level level);
 
-/* `event` is a fixed phrase; what varies is in the fields, of which the first of the array is unused. */
+/* `event` is a fixed phrase; what varies is in the fields. A line over 4 KiB is cut off. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                int count);
 

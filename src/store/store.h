@@ -10,7 +10,8 @@
  * - One leader: of all who ask `store_admit` for one triple while a call is under way, over all
  *   clients, exactly one gets STORE_LEAD. The others are called back when the leader settles, with
  *   its answer or its failure, whatever their wish. A leader that has not settled when its lease
- *   runs out is given up, and the next in line leads.
+ *   runs out is given up, and the next in line leads; when it settles after all, its row and its
+ *   answer are written all the same.
  * - Intent first: STORE_LEAD is said only after the ledger row (state `reserved`) is durable.
  * - Every row ends: `store_settle` moves the row to its last state and stores the answer in one
  *   transaction, idempotent by call id. A row found `reserved` when the store opens, from a process
@@ -53,6 +54,7 @@ struct store_op {
     struct store_op *next;
     struct store_client *client;
     int kind;
+    bool changed;
 };
 
 struct store_find {
@@ -81,6 +83,7 @@ struct store_settle {
     struct store_op op;
     struct ledger_id id;
     struct digest triple;
+    struct digest number;
     struct ledger_outcome ledger; /* the row's last state and what is known of the call */
     bool answered;                /* is there an answer? Followers are told it */
     bool keep;                    /* is the answer to be stored? Only with `answered` */
@@ -102,7 +105,8 @@ void store_close(struct store *store);
 
 /*
  * A worker's handle on its loop. `changed` is called (on that loop) after another client's
- * settlement stored an answer, so that a memory cache can drop its own.
+ * settlement stored an answer, so that a memory cache can drop its own; also after this client's
+ * own, when it was delivered late. Notices and `done` come in the order in which things happened.
  */
 struct store_client *store_attach(struct store *store, uv_loop_t *loop,
                                   void (*changed)(void *arg, const struct digest *triple),
@@ -123,3 +127,6 @@ void store_settle(struct store_client *client, struct store_settle *settle);
 
 /* Able to admit? When not, `complaint` says why. Any thread. */
 bool store_ready(struct store *store, struct complaint *complaint);
+
+/* The clock jumped, or a reason to be away may be gone: look at everything due now. Any thread. */
+void store_poke(struct store *store);

@@ -1,0 +1,49 @@
+#pragma once
+/*
+ * flight: who of this worker waits for which question's call.
+ *
+ * A flight is one question under way; the askers of that question hang on it. It owns the call:
+ * askers may leave, the flight goes on to its end, so that a paid answer is kept. The table finds
+ * the flight of a question. One thread.
+ */
+#include <stddef.h>
+
+#include "core/digest.h"
+#include "store/store.h"
+#include "upstream/call.h"
+
+struct verifier;
+struct waiter;
+
+enum flight_stage {
+    FLIGHT_ADMITTING, /* asked the store who leads */
+    FLIGHT_CALLING,   /* we lead: the call is under way */
+    FLIGHT_SETTLING,  /* the call ended: its row and answer are being written */
+};
+
+struct flight {
+    struct flight *next; /* in its bucket */
+    struct verifier *verifier;
+    enum flight_stage stage;
+    struct digest triple_digest;
+    struct digest number_digest;
+    bool virtual_operator; /* is the number of one? */
+    struct waiter *first; /* who waits, in order of arrival */
+    struct waiter *leader; /* whose question was admitted; NULL once it left */
+    struct ledger_id id;
+    struct store_admit admit;
+    struct upstream_call call; /* holds the question itself */
+    struct store_settle settle;
+};
+
+#define FLIGHT_BUCKETS 1024
+
+struct flight_table {
+    struct flight *buckets[FLIGHT_BUCKETS];
+    size_t count;
+};
+
+/* NULL: nobody of this worker asks that. */
+struct flight *flight_find(const struct flight_table *table, const struct digest *triple);
+void flight_insert(struct flight_table *table, struct flight *flight);
+void flight_remove(struct flight_table *table, struct flight *flight);

@@ -1,0 +1,661 @@
+#include "core/verifier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/flight.h"
+#include "money/billing.h"
+#include "runtime/log.h"
+
+/* Beyond the longest call: connecting, the reply, and the settling of it. */
+#define LEASE_SLACK_MS 10000
+
+struct verifier {
+    struct verifier_parts parts;
+    struct flight_table flights;
+    size_t waiters;
+    bool draining;
+};
+
+/* An asker whose answer was not at hand. It lives until its store operation and its timer are done,
+ * which may be after the asker was answered. */
+struct waiter {
+    struct verifier *verifier;
+    struct asker *asker; /* NULL once answered */
+    struct flight *flight;
+    struct waiter *next; /* in the flight */
+    struct verdict *at_once; /* while verifier_ask runs: where a verdict goes instead of `answered` */
+    uv_timer_t deadline;
+    bool timed; /* is `deadline` running? Only then it must be closed */
+    bool finding;
+    struct store_find find;
+    struct digest digest;
+    enum forward forward;
+    bool has_stale; /* `stale` is an expired answer that may serve when upstream cannot */
+    struct answer stale;
+};
+
+static int64_t now_s(const struct verifier *verifier) {
+    return clock_unix_ms(verifier->parts.clock) / 1000;
+}
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* --- verdicts --- */
+
+static void count_verdict(struct verifier *verifier, const struct verdict *verdict) {
+    static const enum metric by_source[] = {
+        [SOURCE_UPSTREAM] = METRIC_REQUESTS_UPSTREAM,
+        [SOURCE_CACHE] = METRIC_REQUESTS_CACHE,
+        [SOURCE_STALE] = METRIC_REQUESTS_STALE,
+        [SOURCE_LOCAL] = METRIC_REQUESTS_LOCAL,
+    };
+    bool failed = verdict->failure != FAILURE_NONE;
+    metrics_count(verifier->parts.metrics,
+                  failed ? METRIC_REQUESTS_FAILED : by_source[verdict->source]);
+    if (verdict->collapsed)
+        metrics_count(verifier->parts.metrics, METRIC_COLLAPSED);
+}
+
+static void fill_kept(struct verdict *verdict, const struct answer *answer, enum source source) {
+    verdict->failure = FAILURE_NONE;
+    verdict->billed = BILLED_NO;
+    verdict->source = source;
+    verdict->kind = result_of(answer->status);
+    verdict->forward = FORWARD_NONE;
+    verdict->stored = false;
+    verdict->collapsed = false;
+    verdict->kept = true;
+    verdict->answer = *answer;
+}
+
+static bool judge_kept(const struct verifier *verifier, const struct asker *asker,
+                       const struct answer *answer, struct verdict *verdict) {
+    switch (freshness_judge(answer, &asker->wish, now_s(verifier))) {
+    case FRESHNESS_FRESH:
+        fill_kept(verdict, answer, SOURCE_CACHE);
+        return true;
+    case FRESHNESS_STALE:
+        fill_kept(verdict, answer, SOURCE_STALE);
+        return true;
+    case FRESHNESS_REFUSED:
+        return false;
+    }
+    return false;
+}
+
+static void fill_local(const struct verifier *verifier, enum result_kind kind, bool is_virtual,
+                       struct verdict *verdict) {
+    *verdict = (struct verdict){
+        .source = SOURCE_LOCAL,
+        .kind = kind,
+        .forward = FORWARD_BYPASS,
+    };
+    snprintf(verdict->answer.status, sizeof verdict->answer.status, "%s",
+             result_table[kind].status);
+    verdict->answer.virtual_operator = is_virtual;
+    verdict->answer.checked_at = now_s(verifier);
+}
+
+static bool is_virtual_operator(const struct verifier *verifier, const struct triple *triple) {
+    return triple_mobile_has_prefix(
+        triple, (const char *const *)verifier->parts.config->virtual_operators_prefixes);
+}
+
+/* What can be answered without asking anybody. */
+static bool check_locally(const struct verifier *verifier, const struct triple *triple,
+                          struct verdict *verdict) {
+    static const enum result_kind kinds[] = {
+        [TRIPLE_BAD_NAME] = RESULT_INVALID_NAME,
+        [TRIPLE_BAD_ID_CARD] = RESULT_INVALID_ID_CARD,
+        [TRIPLE_BAD_MOBILE] = RESULT_INVALID_MOBILE,
+    };
+    enum triple_verdict found = triple_check(triple, triple_today(now_s(verifier)));
+    if (found != TRIPLE_SOUND) {
+        fill_local(verifier, kinds[found], false, verdict);
+        return true;
+    }
+    if (verifier->parts.config->virtual_operators_action == CONFIG_VIRTUAL_REJECT &&
+        is_virtual_operator(verifier, triple)) {
+        fill_local(verifier, RESULT_ABNORMAL, true, verdict);
+        return true;
+    }
+    return false;
+}
+
+/* --- waiters --- */
+
+static void free_waiter(struct waiter *waiter) {
+    waiter->verifier->waiters--;
+    free(waiter);
+}
+
+static void on_waiter_closed(uv_handle_t *handle) {
+    free_waiter(handle->data);
+}
+
+static void free_waiter_when_done(struct waiter *waiter) {
+    if (waiter->asker != NULL || waiter->finding)
+        return;
+    if (waiter->timed)
+        uv_close((uv_handle_t *)&waiter->deadline, on_waiter_closed);
+    else
+        free_waiter(waiter);
+}
+
+static void leave_flight(struct waiter *waiter) {
+    struct flight *flight = waiter->flight;
+    if (flight == NULL)
+        return;
+    struct waiter **link = &flight->first;
+    while (*link != waiter)
+        link = &(*link)->next;
+    *link = waiter->next;
+    if (flight->leader == waiter)
+        flight->leader = NULL;
+    waiter->flight = NULL;
+}
+
+static void answer_waiter(struct waiter *waiter, struct verdict *verdict) {
+    struct asker *asker = waiter->asker;
+    waiter->asker = NULL;
+    leave_flight(waiter);
+    count_verdict(waiter->verifier, verdict);
+    if (waiter->at_once != NULL) {
+        *waiter->at_once = *verdict;
+        return;
+    }
+    asker->answered(asker, verdict);
+    free_waiter_when_done(waiter);
+}
+
+/* An expired answer that was right not long ago serves better than none (stale_if_error). A caller
+ * that asked for something newer gets the failure. */
+static void fail_waiter(struct waiter *waiter, enum failure failure, enum billed billed,
+                        bool collapsed) {
+    struct verdict verdict = {.failure = failure, .billed = billed, .collapsed = collapsed};
+    if (waiter->has_stale && failure != FAILURE_NOT_CACHED) {
+        fill_kept(&verdict, &waiter->stale, SOURCE_STALE);
+        verdict.billed = billed;
+    }
+    answer_waiter(waiter, &verdict);
+}
+
+/* Only the asker whose question was admitted may be told that its question was, or may be, paid. */
+static enum billed billed_for(const struct waiter *waiter, enum billed billed) {
+    return waiter->flight != NULL && waiter->flight->leader == waiter ? billed : BILLED_NO;
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    struct waiter *waiter = timer->data;
+    if (waiter->asker == NULL)
+        return;
+    bool sent = waiter->flight != NULL && waiter->flight->stage != FLIGHT_ADMITTING;
+    fail_waiter(waiter, FAILURE_UPSTREAM_TIMEOUT,
+                billed_for(waiter, sent ? BILLED_UNKNOWN : BILLED_NO), false);
+}
+
+static void consider_stale(struct waiter *waiter, const struct answer *answer) {
+    const struct freshness_wish *wish = &waiter->asker->wish;
+    int64_t now = now_s(waiter->verifier);
+    int64_t grace = waiter->verifier->parts.config->stale_if_error_ms / 1000;
+    enum result_kind kind = result_of(answer->status);
+    if (kind != RESULT_MATCH && kind != RESULT_MISMATCH)
+        return;
+    if (wish->no_cache || (wish->max_age >= 0 && now - answer->checked_at > wish->max_age))
+        return;
+    if (now > answer->expires_at + grace)
+        return;
+    waiter->has_stale = true;
+    waiter->stale = *answer;
+}
+
+static struct waiter *new_waiter(struct verifier *verifier, struct asker *asker,
+                                 const struct digest *digest) {
+    struct waiter *waiter = malloc(sizeof *waiter);
+    if (waiter == NULL)
+        return NULL;
+    waiter->verifier = verifier;
+    waiter->asker = asker;
+    waiter->flight = NULL;
+    waiter->next = NULL;
+    waiter->at_once = NULL;
+    waiter->timed = false;
+    waiter->finding = false;
+    waiter->digest = *digest;
+    waiter->forward = FORWARD_MISS;
+    waiter->has_stale = false;
+    verifier->waiters++;
+    return waiter;
+}
+
+/* --- flights --- */
+
+static void admit_flight(struct flight *flight);
+
+/* Serves each waiter that `serve` accepts; the others stay. The list changes under way. */
+static void for_each_waiter(struct flight *flight,
+                            void (*visit)(struct waiter *waiter, void *arg), void *arg) {
+    for (struct waiter *waiter = flight->first; waiter != NULL;) {
+        struct waiter *next = waiter->next;
+        visit(waiter, arg);
+        waiter = next;
+    }
+}
+
+static void end_flight(struct flight *flight) {
+    flight_remove(&flight->verifier->flights, flight);
+    triple_wipe(&flight->call.triple);
+    free(flight);
+}
+
+struct ending {
+    enum failure failure;
+    enum billed billed;
+    bool collapsed;
+};
+
+static void visit_with_failure(struct waiter *waiter, void *arg) {
+    const struct ending *ending = arg;
+    fail_waiter(waiter, ending->failure, billed_for(waiter, ending->billed), ending->collapsed);
+}
+
+static void fail_flight(struct flight *flight, struct ending ending) {
+    for_each_waiter(flight, visit_with_failure, &ending);
+    end_flight(flight);
+}
+
+/* A call's answer, ours or another worker's, serves all who waited for it, whatever their wish: it
+ * came after they asked. */
+static void visit_with_answer(struct waiter *waiter, void *arg) {
+    const struct store_settle *settle = arg;
+    const struct flight *flight = waiter->flight;
+    bool led = flight->stage == FLIGHT_SETTLING;
+    struct verdict verdict = {
+        .billed = billed_for(waiter, settle->ledger.billed),
+        .source = SOURCE_UPSTREAM,
+        .kind = result_of(settle->answer.status),
+        .forward = waiter->forward,
+        .stored = led && settle->keep && flight->leader == waiter,
+        .collapsed = !led || flight->leader != waiter,
+        .kept = settle->keep,
+        .answer = settle->answer,
+    };
+    answer_waiter(waiter, &verdict);
+}
+
+static void visit_with_kept(struct waiter *waiter, void *arg) {
+    struct verdict verdict;
+    if (judge_kept(waiter->verifier, waiter->asker, arg, &verdict))
+        answer_waiter(waiter, &verdict);
+}
+
+/* Which failure a caller is told for an end without an answer. */
+static enum failure failure_of(const struct upstream_outcome *outcome) {
+    static const enum failure by_class[REPLY_CLASSES] = {
+        [REPLY_ANSWER] = FAILURE_NONE,
+        [REPLY_CREDENTIAL_UNKNOWN] = FAILURE_UPSTREAM_REFUSED_CREDENTIAL,
+        [REPLY_UNAUTHORIZED] = FAILURE_UPSTREAM_REFUSED_CREDENTIAL,
+        [REPLY_ARREARS] = FAILURE_UPSTREAM_REFUSED_CREDENTIAL,
+        [REPLY_QUOTA_EXHAUSTED] = FAILURE_PACKAGE_EXHAUSTED,
+        [REPLY_QUOTA_EXPIRED] = FAILURE_PACKAGE_EXHAUSTED,
+        [REPLY_THROTTLED] = FAILURE_UPSTREAM_UNAVAILABLE,
+        [REPLY_WRONG_REQUEST] = FAILURE_UPSTREAM_UNAVAILABLE,
+        [REPLY_GATEWAY_FAILED] = FAILURE_UPSTREAM_UNAVAILABLE,
+        [REPLY_INVALID] = FAILURE_UPSTREAM_INVALID_REPLY,
+    };
+    static const enum failure by_end[] = {
+        [UPSTREAM_NOT_SENT] = FAILURE_UPSTREAM_UNAVAILABLE,
+        [UPSTREAM_TIMED_OUT] = FAILURE_UPSTREAM_TIMEOUT,
+        [UPSTREAM_BROKEN] = FAILURE_UPSTREAM_UNAVAILABLE,
+    };
+    return outcome->end == UPSTREAM_REPLIED ? by_class[outcome->reply.class]
+                                            : by_end[outcome->end];
+}
+
+static void on_settled(struct store_op *op) {
+    struct flight *flight = container_of(op, struct flight, settle.op);
+    struct verifier *verifier = flight->verifier;
+    struct store_settle *settle = &flight->settle;
+    if (settle->outcome == STORE_AWAY)
+        metrics_count(verifier->parts.metrics, METRIC_STORE_AWAY);
+    if (!settle->answered) {
+        fail_flight(flight, (struct ending){settle->failure, settle->ledger.billed, false});
+        return;
+    }
+    /* Also when the store is away: what was paid for is remembered here meanwhile. */
+    if (settle->keep)
+        memory_put(verifier->parts.memory, &flight->triple_digest, &settle->answer);
+    for_each_waiter(flight, visit_with_answer, settle);
+    end_flight(flight);
+}
+
+static void log_call(const struct flight *flight, const struct upstream_outcome *outcome) {
+    static const enum metric by_state[LEDGER_STATES] = {
+        [LEDGER_RESERVED] = METRIC_CALLS_UNKNOWN,
+        [LEDGER_SETTLED] = METRIC_CALLS_SETTLED,
+        [LEDGER_RELEASED] = METRIC_CALLS_RELEASED,
+        [LEDGER_UNKNOWN] = METRIC_CALLS_UNKNOWN,
+    };
+    static const char *const end_name[] = {"replied", "not sent", "timed out", "broken"};
+    static const char *const billed_name[] = {"no", "yes", "unknown"};
+    const struct ledger_outcome *ledger = &flight->settle.ledger;
+    struct metrics_row *metrics = flight->verifier->parts.metrics;
+    metrics_count(metrics, by_state[ledger->state]);
+    if (flight->settle.answered && result_of(ledger->status) == RESULT_UNKNOWN)
+        metrics_count(metrics, METRIC_STATUS_UNKNOWN);
+    char id[LEDGER_ID_TEXT_SIZE];
+    char digest[DIGEST_SHORT_SIZE];
+    ledger_id_format(&flight->id, id);
+    digest_short(&flight->triple_digest, digest);
+    bool replied = outcome->end == UPSTREAM_REPLIED;
+    LOG_AT(flight->settle.answered ? LOG_INFO : LOG_WARN, "upstream call",
+           LOG_TEXT("call", id), LOG_TEXT("question", digest),
+           LOG_TEXT("end", end_name[outcome->end]),
+           LOG_TEXT("reply", replied ? reply_class_name[outcome->reply.class] : "none"),
+           LOG_TEXT("cause", outcome->cause), LOG_NUMBER("http_status", ledger->http_status),
+           LOG_TEXT("status", ledger->status), LOG_TEXT("billed", billed_name[ledger->billed]),
+           LOG_TEXT("state", ledger_state_name[ledger->state]),
+           LOG_NUMBER("latency_ms", ledger->latency_ms));
+}
+
+/* What the answer becomes in the cache: how long it is fresh, and for how long it may still serve
+ * when upstream cannot be asked. A 203 that is not a virtual operator's speaks of the number's
+ * limit, not of the three elements, and is not kept. */
+static void date_answer(const struct flight *flight, struct store_settle *settle) {
+    const struct config *config = flight->verifier->parts.config;
+    struct answer *answer = &settle->answer;
+    enum result_kind kind = result_of(answer->status);
+    int64_t ttl = config->cache_ttl_ms[kind] / 1000;
+    bool lives_on = kind == RESULT_MATCH || kind == RESULT_MISMATCH;
+    answer->virtual_operator =
+        kind == RESULT_ABNORMAL && flight->virtual_operator;
+    answer->checked_at = settle->ledger.settled_at_ms / 1000;
+    answer->expires_at = answer->checked_at + ttl;
+    settle->keep = ttl > 0 && (kind != RESULT_ABNORMAL || answer->virtual_operator);
+    settle->retain_until =
+        answer->expires_at + (lives_on ? config->stale_if_error_ms / 1000 : 0);
+}
+
+static void settle_flight(struct flight *flight, const struct upstream_outcome *outcome) {
+    struct verifier *verifier = flight->verifier;
+    struct store_settle *settle = &flight->settle;
+    memset(settle, 0, sizeof *settle);
+    settle->op.done = on_settled;
+    settle->id = flight->id;
+    settle->triple = flight->triple_digest;
+    settle->number = flight->number_digest;
+    billing_judge(outcome, verifier->parts.config->billed_statuses, &settle->ledger);
+    settle->ledger.settled_at_ms = clock_unix_ms(verifier->parts.clock);
+    settle->failure = failure_of(outcome);
+    settle->answered = settle->failure == FAILURE_NONE;
+    if (settle->answered) {
+        settle->answer = outcome->reply.answer;
+        date_answer(flight, settle);
+    }
+    log_call(flight, outcome);
+    flight->stage = FLIGHT_SETTLING;
+    store_settle(verifier->parts.store, settle);
+}
+
+static void on_call_done(struct upstream_call *call, const struct upstream_outcome *outcome) {
+    settle_flight(container_of(call, struct flight, call), outcome);
+}
+
+static void call_upstream(struct flight *flight) {
+    flight->stage = FLIGHT_CALLING;
+    flight->call.done = on_call_done;
+    if (upstream_start(flight->verifier->parts.upstream, &flight->call))
+        return;
+    const struct upstream_outcome outcome = {
+        .end = UPSTREAM_NOT_SENT,
+        .cause = "no memory to begin the call",
+    };
+    settle_flight(flight, &outcome);
+}
+
+/* An answer that came between our look and our admission: it serves whom it satisfies; the others
+ * go on asking. */
+static void serve_meanwhile(struct flight *flight) {
+    struct verifier *verifier = flight->verifier;
+    memory_put(verifier->parts.memory, &flight->triple_digest, &flight->admit.answer);
+    for_each_waiter(flight, visit_with_kept, &flight->admit.answer);
+    if (flight->first == NULL)
+        end_flight(flight);
+    else if (verifier->draining)
+        fail_flight(flight, (struct ending){FAILURE_SHUTTING_DOWN, BILLED_NO, false});
+    else
+        admit_flight(flight);
+}
+
+/* Another worker's call ended with an answer: the same as our own, but not ours to write. */
+static void serve_collapsed(struct flight *flight) {
+    struct store_settle *settle = &flight->settle;
+    memset(settle, 0, sizeof *settle);
+    settle->answer = flight->admit.answer;
+    settle->keep = settle->answer.expires_at > settle->answer.checked_at &&
+                   (result_of(settle->answer.status) != RESULT_ABNORMAL ||
+                    settle->answer.virtual_operator);
+    if (settle->keep)
+        memory_put(flight->verifier->parts.memory, &flight->triple_digest, &settle->answer);
+    for_each_waiter(flight, visit_with_answer, settle);
+    end_flight(flight);
+}
+
+static void on_admitted(struct store_op *op) {
+    struct flight *flight = container_of(op, struct flight, admit.op);
+    const struct store_admit *admit = &flight->admit;
+    switch (admit->outcome) {
+    case STORE_LEAD:
+        call_upstream(flight);
+        return;
+    case STORE_ANSWERED:
+        if (admit->collapsed)
+            serve_collapsed(flight);
+        else
+            serve_meanwhile(flight);
+        return;
+    case STORE_FAILED:
+        fail_flight(flight, (struct ending){admit->failure, BILLED_NO, true});
+        return;
+    default:
+        metrics_count(flight->verifier->parts.metrics, METRIC_STORE_AWAY);
+        fail_flight(flight, (struct ending){FAILURE_STORE_UNAVAILABLE, BILLED_NO, false});
+        return;
+    }
+}
+
+/* Asks the store who leads, with the wish of whoever waits for the most. */
+static void admit_flight(struct flight *flight) {
+    struct verifier *verifier = flight->verifier;
+    struct store_admit *admit = &flight->admit;
+    memset(admit, 0, sizeof *admit);
+    flight->stage = FLIGHT_ADMITTING;
+    flight->leader = flight->first;
+    flight->id = ledger_id_make(clock_unix_ms(verifier->parts.clock));
+    admit->op.done = on_admitted;
+    admit->id = flight->id;
+    admit->triple = flight->triple_digest;
+    admit->number = flight->number_digest;
+    admit->wish = flight->first->asker->wish;
+    for (const struct waiter *waiter = flight->first->next; waiter != NULL; waiter = waiter->next)
+        admit->wish = freshness_strictest(&admit->wish, &waiter->asker->wish);
+    admit->lease_ms = verifier->parts.config->upstream_timeout_ms + LEASE_SLACK_MS;
+    snprintf(admit->client_id, sizeof admit->client_id, "anonymous");
+    snprintf(admit->credential, sizeof admit->credential, "main");
+    store_admit(verifier->parts.store, admit);
+}
+
+static void join_flight(struct waiter *waiter, struct flight *flight) {
+    struct waiter **end = &flight->first;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = waiter;
+    waiter->flight = flight;
+}
+
+static struct flight *new_flight(struct waiter *waiter) {
+    struct verifier *verifier = waiter->verifier;
+    struct flight *flight = malloc(sizeof *flight);
+    if (flight == NULL)
+        return NULL;
+    flight->verifier = verifier;
+    flight->triple_digest = waiter->digest;
+    flight->call.triple = waiter->asker->triple;
+    flight->number_digest = digest_number(verifier->parts.key, &flight->call.triple);
+    flight->virtual_operator = is_virtual_operator(verifier, &flight->call.triple);
+    flight->first = NULL;
+    flight->leader = NULL;
+    flight_insert(&verifier->flights, flight);
+    return flight;
+}
+
+/* --- one asker --- */
+
+/* Why this question may not open a flight now, or FAILURE_NONE. */
+static enum failure reason_not_to_ask(const struct verifier *verifier) {
+    if (verifier->draining)
+        return FAILURE_SHUTTING_DOWN;
+    if (!upstream_has_credential(verifier->parts.upstream))
+        return FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
+    if (upstream_is_full(verifier->parts.upstream))
+        return FAILURE_OVERLOADED;
+    return FAILURE_NONE;
+}
+
+static void go_upstream(struct waiter *waiter) {
+    struct verifier *verifier = waiter->verifier;
+    if (waiter->asker->wish.only_if_cached) {
+        fail_waiter(waiter, FAILURE_NOT_CACHED, BILLED_NO, false);
+        return;
+    }
+    struct flight *flight = flight_find(&verifier->flights, &waiter->digest);
+    if (flight != NULL) {
+        join_flight(waiter, flight);
+        return;
+    }
+    enum failure failure = reason_not_to_ask(verifier);
+    if (failure == FAILURE_NONE && (flight = new_flight(waiter)) == NULL)
+        failure = FAILURE_OVERLOADED;
+    if (failure != FAILURE_NONE) {
+        fail_waiter(waiter, failure, BILLED_NO, false);
+        return;
+    }
+    join_flight(waiter, flight);
+    admit_flight(flight);
+}
+
+/* An answer was found that does not do: say why it is not served, and keep it in case nothing better
+ * comes. */
+static void note_refused(struct waiter *waiter, const struct answer *answer) {
+    bool expired = now_s(waiter->verifier) >= answer->expires_at;
+    waiter->forward = expired ? FORWARD_STALE : FORWARD_REQUEST;
+    consider_stale(waiter, answer);
+}
+
+static void take_found(struct waiter *waiter) {
+    struct verifier *verifier = waiter->verifier;
+    const struct store_find *find = &waiter->find;
+    struct verdict verdict;
+    if (find->outcome == STORE_AWAY) {
+        metrics_count(verifier->parts.metrics, METRIC_STORE_AWAY);
+        fail_waiter(waiter, FAILURE_STORE_UNAVAILABLE, BILLED_NO, false);
+        return;
+    }
+    if (find->outcome == STORE_HIT) {
+        memory_put(verifier->parts.memory, &waiter->digest, &find->answer);
+        if (judge_kept(verifier, waiter->asker, &find->answer, &verdict)) {
+            answer_waiter(waiter, &verdict);
+            return;
+        }
+        note_refused(waiter, &find->answer);
+    }
+    go_upstream(waiter);
+}
+
+static void on_found(struct store_op *op) {
+    struct waiter *waiter = container_of(op, struct waiter, find.op);
+    waiter->finding = false;
+    if (waiter->asker == NULL)
+        free_waiter_when_done(waiter);
+    else
+        take_found(waiter);
+}
+
+/* A caller that wants a new answer has no use for a kept one. */
+static void look_in_store(struct waiter *waiter) {
+    if (waiter->asker->wish.no_cache) {
+        waiter->forward = FORWARD_REQUEST;
+        go_upstream(waiter);
+        return;
+    }
+    waiter->find.op.done = on_found;
+    waiter->find.triple = waiter->digest;
+    waiter->find.outcome = store_find(waiter->verifier->parts.store, &waiter->find);
+    if (waiter->find.outcome == STORE_PENDING)
+        waiter->finding = true;
+    else
+        take_found(waiter);
+}
+
+static void start_deadline(struct waiter *waiter) {
+    waiter->timed = true;
+    uv_timer_init(waiter->verifier->parts.loop, &waiter->deadline);
+    waiter->deadline.data = waiter;
+    uv_timer_start(&waiter->deadline, on_deadline, (uint64_t)waiter->asker->wait_ms, 0);
+}
+
+static bool serve_from_memory(const struct verifier *verifier, const struct asker *asker,
+                              const struct digest *digest, struct verdict *verdict) {
+    struct answer answer;
+    return !asker->wish.no_cache && memory_get(verifier->parts.memory, digest, &answer) &&
+           judge_kept(verifier, asker, &answer, verdict);
+}
+
+bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict *verdict) {
+    if (check_locally(verifier, &asker->triple, verdict)) {
+        count_verdict(verifier, verdict);
+        return true;
+    }
+    struct digest digest = digest_triple(verifier->parts.key, &asker->triple);
+    if (serve_from_memory(verifier, asker, &digest, verdict)) {
+        count_verdict(verifier, verdict);
+        return true;
+    }
+    struct waiter *waiter = new_waiter(verifier, asker, &digest);
+    if (waiter == NULL) {
+        *verdict = (struct verdict){.failure = FAILURE_OVERLOADED};
+        count_verdict(verifier, verdict);
+        return true;
+    }
+    waiter->at_once = verdict;
+    look_in_store(waiter);
+    waiter->at_once = NULL;
+    if (waiter->asker == NULL) {
+        free_waiter_when_done(waiter);
+        return true;
+    }
+    start_deadline(waiter);
+    return false;
+}
+
+struct verifier *verifier_new(const struct verifier_parts *parts) {
+    struct verifier *verifier = calloc(1, sizeof *verifier);
+    if (verifier != NULL)
+        verifier->parts = *parts;
+    return verifier;
+}
+
+void verifier_free(struct verifier *verifier) {
+    free(verifier);
+}
+
+void verifier_drain(struct verifier *verifier) {
+    verifier->draining = true;
+}
+
+bool verifier_is_idle(const struct verifier *verifier) {
+    return verifier->waiters == 0 && verifier->flights.count == 0;
+}
+

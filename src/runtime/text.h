@@ -1,0 +1,28 @@
+#pragma once
+/*
+ * text: writing into a buffer that is never overrun.
+ *
+ * What does not fit is cut off and remembered in `cut`. Always zero-terminated. Value type over a
+ * borrowed buffer; no threads.
+ */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *bytes; /* borrowed */
+    size_t size; /* written, without the zero */
+    size_t room; /* of the buffer */
+    bool cut;
+};
+
+struct text text_over(char *buffer, size_t room);
+
+void text_add(struct text *text, const char *string);
+void text_add_bytes(struct text *text, const char *bytes, size_t size);
+void text_add_number(struct text *text, int64_t number);
+void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A JSON string with its quotes (RFC 8259, 7). `string` is UTF-8. */
+void text_add_json(struct text *text, const char *string);

@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * backend: what a kind of store has to do. Private to this room.
+ *
+ * store.c finds the backend by the address's scheme and hands everything on. A backend's own store
+ * and client structs begin with `struct store` and `struct store_client`; store.c fills in their
+ * `backend`, and the `client` and `kind` of every operation, before the backend sees it.
+ */
+#include "store/store.h"
+
+struct store_backend {
+    const char *scheme; /* with its colon */
+
+    /* `rest` is the address without the scheme. */
+    struct store *(*open)(const char *rest, const struct clock *clock, struct complaint *complaint);
+    void (*close)(struct store *store);
+    bool (*ready)(struct store *store, struct complaint *complaint);
+    void (*poke)(struct store *store);
+
+    struct store_client *(*attach)(struct store *store, uv_loop_t *loop,
+                                   void (*changed)(void *arg, const struct digest *triple),
+                                   void *arg, struct complaint *complaint);
+    void (*detach)(struct store_client *client);
+
+    enum store_outcome (*find)(struct store_client *client, struct store_find *find);
+    void (*admit)(struct store_client *client, struct store_admit *admit);
+    void (*settle)(struct store_client *client, struct store_settle *settle);
+};
+
+struct store {
+    const struct store_backend *backend;
+};
+
+struct store_client {
+    const struct store_backend *backend;
+};
+
+enum store_op_kind { STORE_OP_FIND, STORE_OP_ADMIT, STORE_OP_SETTLE };
+
+extern const struct store_backend store_sqlite_backend;

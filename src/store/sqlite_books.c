@@ -1,0 +1,203 @@
+#include "store/sqlite_books.h"
+
+#include <stdio.h>
+#include "store/sqlite_file.h"
+
+#define NUMBER_SHORT 8 /* bytes of the number's digest in the ledger */
+
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x)  TEXT_OF_(x)
+
+static const char *const sql[BOOKS_STATEMENTS] = {
+    [BOOKS_BEGIN] = "BEGIN IMMEDIATE",
+    [BOOKS_COMMIT] = "COMMIT",
+    [BOOKS_ROLLBACK] = "ROLLBACK",
+    [BOOKS_RECOVER] = "UPDATE ledger SET state = 'unknown' WHERE state = 'reserved'",
+    [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, state, number) "
+                      "VALUES (?1, ?2, ?3, ?4, 'reserved', ?5)",
+    [BOOKS_SETTLE] = "UPDATE ledger SET state = ?2, billed = ?3, http_status = ?4, status = ?5, "
+                     "trace_id = ?6, latency_ms = ?7, settled_at_ms = ?8 "
+                     "WHERE id = ?1 AND settled_at_ms IS NULL",
+    [BOOKS_KEEP] = "INSERT INTO answers (triple, number, checked_at, retain_until, value) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (triple) DO UPDATE SET "
+                   "number = excluded.number, checked_at = excluded.checked_at, "
+                   "retain_until = excluded.retain_until, value = excluded.value "
+                   "WHERE excluded.checked_at >= checked_at",
+    [BOOKS_FIND] = "SELECT value FROM answers WHERE triple = ?1",
+    [BOOKS_SWEEP] = "DELETE FROM answers WHERE triple IN (SELECT triple FROM answers "
+                    "WHERE retain_until <= ?1 ORDER BY retain_until LIMIT ?2)",
+    [BOOKS_PROBE] = "PRAGMA user_version = " TEXT_OF(SQLITE_FILE_SCHEMA),
+};
+
+static bool note_trouble(struct sqlite_books *books) {
+    snprintf(books->trouble, sizeof books->trouble, "%s", sqlite3_errmsg(books->db));
+    return false;
+}
+
+static bool prepare(sqlite3 *db, enum books_statement which, sqlite3_stmt **statement) {
+    return sqlite3_prepare_v3(db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) ==
+           SQLITE_OK;
+}
+
+bool books_open(struct sqlite_books *books, sqlite3 *db, struct complaint *complaint) {
+    *books = (struct sqlite_books){.db = db};
+    for (int which = 0; which < BOOKS_STATEMENTS; which++) {
+        if (!prepare(db, (enum books_statement)which, &books->statements[which])) {
+            complain(complaint, "store.url: the file is no whole sanyao store: %s",
+                     sqlite3_errmsg(db));
+            books_close(books);
+            return false;
+        }
+    }
+    return true;
+}
+
+void books_close(struct sqlite_books *books) {
+    for (int which = 0; which < BOOKS_STATEMENTS; which++)
+        sqlite3_finalize(books->statements[which]);
+}
+
+/* Runs a statement that gives no rows. */
+static bool run(struct sqlite_books *books, enum books_statement which) {
+    sqlite3_stmt *statement = books->statements[which];
+    bool done = sqlite3_step(statement) == SQLITE_DONE || note_trouble(books);
+    sqlite3_reset(statement);
+    return done;
+}
+
+bool books_begin(struct sqlite_books *books) {
+    return run(books, BOOKS_BEGIN);
+}
+
+bool books_commit(struct sqlite_books *books) {
+    return run(books, BOOKS_COMMIT);
+}
+
+void books_rollback(struct sqlite_books *books) {
+    if (sqlite3_get_autocommit(books->db))
+        return;
+    sqlite3_step(books->statements[BOOKS_ROLLBACK]);
+    sqlite3_reset(books->statements[BOOKS_ROLLBACK]);
+}
+
+bool books_probe(struct sqlite_books *books) {
+    return run(books, BOOKS_PROBE);
+}
+
+int64_t books_recover(struct sqlite_books *books) {
+    return run(books, BOOKS_RECOVER) ? sqlite3_changes64(books->db) : -1;
+}
+
+/* What is bound lies in the operation, which stays in place while the statement runs. */
+static void bind_bytes(sqlite3_stmt *statement, int index, const void *bytes, int size) {
+    sqlite3_bind_blob(statement, index, bytes, size, SQLITE_STATIC);
+}
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text) {
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+static void bind_text_or_null(sqlite3_stmt *statement, int index, const char *text) {
+    if (*text)
+        bind_text(statement, index, text);
+    else
+        sqlite3_bind_null(statement, index);
+}
+
+static void bind_billed(sqlite3_stmt *statement, int index, enum billed billed) {
+    if (billed == BILLED_UNKNOWN)
+        sqlite3_bind_null(statement, index);
+    else
+        sqlite3_bind_int(statement, index, billed == BILLED_YES);
+}
+
+bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, int64_t unix_ms) {
+    sqlite3_stmt *statement = books->statements[BOOKS_RESERVE];
+    bind_bytes(statement, 1, admit->id.bytes, sizeof admit->id.bytes);
+    sqlite3_bind_int64(statement, 2, unix_ms);
+    bind_text(statement, 3, admit->client_id);
+    bind_text(statement, 4, admit->credential);
+    bind_bytes(statement, 5, admit->number.bytes, NUMBER_SHORT);
+    return run(books, BOOKS_RESERVE);
+}
+
+static bool end_row(struct sqlite_books *books, const struct store_settle *settle) {
+    const struct ledger_outcome *outcome = &settle->ledger;
+    sqlite3_stmt *statement = books->statements[BOOKS_SETTLE];
+    bind_bytes(statement, 1, settle->id.bytes, sizeof settle->id.bytes);
+    bind_text(statement, 2, ledger_state_name[outcome->state]);
+    bind_billed(statement, 3, outcome->billed);
+    if (outcome->http_status)
+        sqlite3_bind_int(statement, 4, outcome->http_status);
+    else
+        sqlite3_bind_null(statement, 4);
+    bind_text_or_null(statement, 5, outcome->status);
+    bind_text_or_null(statement, 6, outcome->trace_id);
+    sqlite3_bind_int64(statement, 7, outcome->latency_ms);
+    sqlite3_bind_int64(statement, 8, outcome->settled_at_ms);
+    return run(books, BOOKS_SETTLE);
+}
+
+static bool keep(struct sqlite_books *books, const struct store_settle *settle) {
+    uint8_t value[ANSWER_ENCODED_MAX];
+    size_t size = answer_encode(&settle->answer, value);
+    sqlite3_stmt *statement = books->statements[BOOKS_KEEP];
+    bind_bytes(statement, 1, settle->triple.bytes, DIGEST_SIZE);
+    bind_bytes(statement, 2, settle->number.bytes, DIGEST_SIZE);
+    sqlite3_bind_int64(statement, 3, settle->answer.checked_at);
+    sqlite3_bind_int64(statement, 4, settle->retain_until);
+    bind_bytes(statement, 5, value, (int)size);
+    bool done = run(books, BOOKS_KEEP);
+    sqlite3_clear_bindings(statement);
+    return done;
+}
+
+bool books_settle(struct sqlite_books *books, const struct store_settle *settle, bool *stored) {
+    *stored = false;
+    if (!end_row(books, settle))
+        return false;
+    if (sqlite3_changes(books->db) == 0 || !settle->answered || !settle->keep)
+        return true;
+    if (!keep(books, settle))
+        return false;
+    *stored = sqlite3_changes(books->db) > 0;
+    return true;
+}
+
+sqlite3_stmt *books_prepare_find(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    return prepare(db, BOOKS_FIND, &statement) ? statement : NULL;
+}
+
+enum store_outcome books_find_with(sqlite3_stmt *find, const struct digest *triple,
+                                   struct answer *answer) {
+    enum store_outcome outcome = STORE_AWAY;
+    bind_bytes(find, 1, triple->bytes, DIGEST_SIZE);
+    int code = sqlite3_step(find);
+    if (code == SQLITE_DONE)
+        outcome = STORE_MISS;
+    if (code == SQLITE_ROW) {
+        const void *value = sqlite3_column_blob(find, 0);
+        size_t size = (size_t)sqlite3_column_bytes(find, 0);
+        outcome = value && answer_decode(value, size, answer) ? STORE_HIT : STORE_MISS;
+    }
+    /* At once: an open read keeps the write-ahead log from being emptied. */
+    sqlite3_reset(find);
+    return outcome;
+}
+
+enum store_outcome books_find(struct sqlite_books *books, const struct digest *triple,
+                              struct answer *answer) {
+    enum store_outcome outcome =
+        books_find_with(books->statements[BOOKS_FIND], triple, answer);
+    if (outcome == STORE_AWAY)
+        note_trouble(books);
+    return outcome;
+}
+
+int books_sweep(struct sqlite_books *books, int64_t unix_s, int most) {
+    sqlite3_stmt *statement = books->statements[BOOKS_SWEEP];
+    sqlite3_bind_int64(statement, 1, unix_s);
+    sqlite3_bind_int(statement, 2, most);
+    return run(books, BOOKS_SWEEP) ? sqlite3_changes(books->db) : -1;
+}

@@ -1,0 +1,72 @@
+#pragma once
+/*
+ * sqlite_books: the statements, prepared once: what is written and read, in which words.
+ *
+ * The one writing connection's, inside transactions that the caller begins and ends; a function that
+ * fails leaves in `trouble` why, and the caller rolls back. One thread at a time. Private to this
+ * room.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+enum books_statement {
+    BOOKS_BEGIN,
+    BOOKS_COMMIT,
+    BOOKS_ROLLBACK,
+    BOOKS_PROBE,
+    BOOKS_RECOVER,
+    BOOKS_RESERVE,
+    BOOKS_SETTLE,
+    BOOKS_KEEP,
+    BOOKS_FIND,
+    BOOKS_SWEEP,
+    BOOKS_STATEMENTS
+};
+
+struct sqlite_books {
+    sqlite3 *db;
+    sqlite3_stmt *statements[BOOKS_STATEMENTS];
+    char trouble[256];
+};
+
+/* False with a complaint, and nothing left open. */
+bool books_open(struct sqlite_books *books, sqlite3 *db, struct complaint *complaint)
+    __attribute__((warn_unused_result));
+void books_close(struct sqlite_books *books);
+
+bool books_begin(struct sqlite_books *books) __attribute__((warn_unused_result));
+bool books_commit(struct sqlite_books *books) __attribute__((warn_unused_result));
+/* Also where no transaction is open any more. */
+void books_rollback(struct sqlite_books *books);
+
+/* Writes something that changes nothing: can the file be written again? */
+bool books_probe(struct sqlite_books *books) __attribute__((warn_unused_result));
+
+/* Rows `reserved` become `unknown`. Returns how many, -1 when it failed. */
+int64_t books_recover(struct sqlite_books *books);
+
+bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, int64_t unix_ms)
+    __attribute__((warn_unused_result));
+
+/*
+ * Ends the row and keeps the answer, if that is to be. Does nothing for a row that was settled
+ * before. `stored`: an answer was written (not where a newer one is kept).
+ */
+bool books_settle(struct sqlite_books *books, const struct store_settle *settle, bool *stored)
+    __attribute__((warn_unused_result));
+
+/* STORE_HIT, STORE_MISS, or STORE_AWAY with trouble. */
+enum store_outcome books_find(struct sqlite_books *books, const struct digest *triple,
+                              struct answer *answer);
+
+/* Deletes up to `most` answers whose end has come by `unix_s`. How many, -1 when it failed. */
+int books_sweep(struct sqlite_books *books, int64_t unix_s, int most);
+
+/* The same question on a reader's own connection. NULL: the connection says why. */
+sqlite3_stmt *books_prepare_find(sqlite3 *db);
+enum store_outcome books_find_with(sqlite3_stmt *find, const struct digest *triple,
+                                   struct answer *answer);

@@ -1,0 +1,200 @@
+#include "store/sqlite_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define APPLICATION_ID 0x53595354 /* "SYST" */
+#define WRITE_WAIT_MS  100 /* for another program's lock, while callers wait */
+#define READ_WAIT_MS   10  /* a worker's loop stands still meanwhile */
+
+extern const char store_schema_sql[];
+
+/* A commit returns when it is on the disk: a reservation said to be written is money. */
+static const char writer_settings[] = "PRAGMA journal_mode = WAL;"
+                                      "PRAGMA synchronous = FULL;"
+                                      "PRAGMA journal_size_limit = 67108864;"
+                                      "PRAGMA trusted_schema = OFF;";
+
+/* ":memory:" and the like must not mean to SQLite what they mean nowhere else. */
+static char *resolve(const char *path, struct complaint *complaint) {
+    char *whole = realpath(path, NULL);
+    if (whole)
+        return whole;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    char *parent = errno == ENOENT ? realpath(folder, NULL) : NULL;
+    if (!parent) {
+        complain(complaint, "store.url: cannot use %s: %s; create the directory %s, or name another",
+                 path, strerror(errno), folder);
+        return NULL;
+    }
+    if (asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
+        whole = NULL;
+    free(parent);
+    if (!whole)
+        complain(complaint, "store.url: out of memory");
+    return whole;
+}
+
+static bool lock(struct sqlite_file *file, struct complaint *complaint) {
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s.lock", file->path);
+    file->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file->lock < 0)
+        return complain(complaint, "store.url: cannot create %s: %s; sanyao must be able to write "
+                                   "in that directory", path, strerror(errno));
+    if (flock(file->lock, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EWOULDBLOCK)
+        return complain(complaint, "store.url: cannot lock %s: %s", path, strerror(errno));
+    return complain(complaint, "store.url: another sanyao has %s open (it holds %s): stop it, or "
+                               "give this one a file of its own", file->path, path);
+}
+
+/* SQLite would make it with the umask's mode. */
+static bool create(const struct sqlite_file *file, struct complaint *complaint) {
+    int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return complain(complaint, "store.url: cannot open %s for writing: %s", file->path,
+                        strerror(errno));
+    close(fd);
+    return true;
+}
+
+static bool complain_sqlite(const struct sqlite_file *file, struct complaint *complaint) {
+    int code = sqlite3_errcode(file->db);
+    if (code == SQLITE_NOTADB)
+        return complain(complaint, "store.url: %s is no SQLite database; it was left as it is: name "
+                                   "another file", file->path);
+    if (code == SQLITE_BUSY)
+        return complain(complaint, "store.url: %s is locked by another program: end it and start "
+                                   "again", file->path);
+    return complain(complaint, "store.url: cannot use %s: %s", file->path, sqlite3_errmsg(file->db));
+}
+
+static bool execute(const struct sqlite_file *file, const char *sql, struct complaint *complaint) {
+    return sqlite3_exec(file->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           complain_sqlite(file, complaint);
+}
+
+/* The first column of the first row. */
+static bool ask(const struct sqlite_file *file, const char *sql, int64_t *number, char text[16],
+                struct complaint *complaint) {
+    sqlite3_stmt *statement = NULL;
+    bool told = sqlite3_prepare_v2(file->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+                sqlite3_step(statement) == SQLITE_ROW;
+    if (told) {
+        *number = sqlite3_column_int64(statement, 0);
+        const unsigned char *value = sqlite3_column_text(statement, 0);
+        snprintf(text, 16, "%s", value ? (const char *)value : "");
+    } else {
+        complain_sqlite(file, complaint);
+    }
+    sqlite3_finalize(statement);
+    return told;
+}
+
+static bool ask_number(const struct sqlite_file *file, const char *sql, int64_t *number,
+                       struct complaint *complaint) {
+    char text[16];
+    return ask(file, sql, number, text, complaint);
+}
+
+/* Is it empty (`fresh`), or ours and of a schema we know? Reads only. */
+static bool inspect(const struct sqlite_file *file, bool *fresh, struct complaint *complaint) {
+    int64_t application;
+    int64_t version;
+    int64_t objects;
+    if (!ask_number(file, "PRAGMA application_id", &application, complaint) ||
+        !ask_number(file, "PRAGMA user_version", &version, complaint) ||
+        !ask_number(file, "SELECT count(*) FROM sqlite_schema", &objects, complaint))
+        return false;
+    *fresh = application == 0 && version == 0 && objects == 0;
+    if (!*fresh && application != APPLICATION_ID)
+        return complain(complaint, "store.url: %s is another program's database; it was left as it "
+                                   "is: name another file", file->path);
+    if (version > SQLITE_FILE_SCHEMA)
+        return complain(complaint,
+                        "store.url: %s was written by a newer sanyao (its schema is version %lld, "
+                        "this sanyao " SANYAO_VERSION " knows up to %d); it was left as it is: run "
+                        "that version or a later one, or name another file",
+                        file->path, (long long)version, SQLITE_FILE_SCHEMA);
+    return true;
+}
+
+static bool configure(const struct sqlite_file *file, struct complaint *complaint) {
+    int64_t number;
+    char mode[16];
+    if (!execute(file, writer_settings, complaint) ||
+        !ask(file, "PRAGMA journal_mode", &number, mode, complaint))
+        return false;
+    if (strcmp(mode, "wal") != 0)
+        return complain(complaint, "store.url: %s cannot be put in WAL mode (it is in %s mode): it "
+                                   "must lie on a local file system", file->path, mode);
+    return true;
+}
+
+static bool build(const struct sqlite_file *file, struct complaint *complaint) {
+    char mark[96];
+    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+             APPLICATION_ID, SQLITE_FILE_SCHEMA);
+    return execute(file, "BEGIN IMMEDIATE", complaint) &&
+           execute(file, store_schema_sql, complaint) && execute(file, mark, complaint);
+}
+
+static bool open_database(struct sqlite_file *file, struct complaint *complaint) {
+    if (sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
+        return complain_sqlite(file, complaint);
+    sqlite3_busy_timeout(file->db, WRITE_WAIT_MS);
+    bool fresh;
+    return inspect(file, &fresh, complaint) && configure(file, complaint) &&
+           (!fresh || build(file, complaint));
+}
+
+static void let_go(struct sqlite_file *file) {
+    sqlite3_close(file->db);
+    if (file->lock >= 0)
+        close(file->lock);
+    free(file->path);
+}
+
+bool sqlite_file_open(struct sqlite_file *file, const char *path, struct complaint *complaint) {
+    *file = (struct sqlite_file){.lock = -1};
+    if (!*path)
+        return complain(complaint, "store.url: \"sqlite:\" needs a path behind it");
+    file->path = resolve(path, complaint);
+    /* The lock first: closing a file that SQLite has open elsewhere in this process would let go
+     * of SQLite's own locks. */
+    if (file->path && lock(file, complaint) && create(file, complaint) &&
+        open_database(file, complaint))
+        return true;
+    let_go(file);
+    return false;
+}
+
+void sqlite_file_close(struct sqlite_file *file) {
+    sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    let_go(file);
+}
+
+sqlite3 *sqlite_file_reader(const struct sqlite_file *file, struct complaint *complaint) {
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(file->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+        SQLITE_OK) {
+        sqlite3_busy_timeout(db, READ_WAIT_MS);
+        return db;
+    }
+    complain(complaint, "store.url: cannot read %s: %s", file->path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return NULL;
+}

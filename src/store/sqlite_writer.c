@@ -1,0 +1,223 @@
+#include "store/sqlite_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/log.h"
+
+#define SWEEP_STEP 200 /* a few milliseconds at most */
+
+bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct clock *clock,
+                        struct complaint *complaint) {
+    *writer = (struct sqlite_writer){.clock = clock};
+    if (!books_open(&writer->books, db, complaint))
+        return false;
+    int64_t recovered = books_recover(&writer->books);
+    if (recovered < 0) {
+        complain(complaint, "store.url: cannot write the store: %s", writer->books.trouble);
+        books_close(&writer->books);
+        return false;
+    }
+    if (!lease_table_init(&writer->leases)) {
+        complain(complaint, "store.url: out of memory");
+        books_close(&writer->books);
+        return false;
+    }
+    if (recovered > 0)
+        log_warn("calls of a run that ended early have no outcome; they count as billed",
+                 LOG_NUMBER("calls", recovered));
+    return true;
+}
+
+static int64_t drop_undelivered(struct sqlite_writer *writer) {
+    int64_t count = 0;
+    struct store_op *op;
+    for (; (op = op_list_take(&writer->undelivered)); count++)
+        free(op);
+    return count;
+}
+
+void sqlite_writer_close(struct sqlite_writer *writer) {
+    int64_t lost = drop_undelivered(writer);
+    if (lost > 0)
+        log_error("outcomes of calls could not be written and are lost; the calls become unknown",
+                  LOG_NUMBER("calls", lost), LOG_TEXT("reason", writer->books.trouble));
+    lease_table_free(&writer->leases);
+    books_close(&writer->books);
+}
+
+static void finish_admit(struct sqlite_writer *writer, struct store_admit *admit,
+                         enum store_outcome outcome) {
+    admit->outcome = outcome;
+    op_list_add(&writer->finished, &admit->op);
+}
+
+static enum store_outcome decide(struct sqlite_writer *writer, struct store_admit *admit) {
+    if (!writer->writing)
+        return STORE_AWAY;
+    enum store_outcome kept = books_find(&writer->books, &admit->triple, &admit->answer);
+    writer->writing = kept != STORE_AWAY;
+    int64_t now = clock_unix_ms(writer->clock);
+    if (kept == STORE_HIT &&
+        freshness_judge(&admit->answer, &admit->wish, now / 1000) != FRESHNESS_REFUSED)
+        return STORE_ANSWERED;
+    int64_t ends_at = clock_monotonic_ms(writer->clock) + admit->lease_ms;
+    if (!writer->writing ||
+        !lease_take(&writer->leases, &admit->triple, &admit->id, ends_at, writer->batch))
+        return STORE_AWAY;
+    writer->writing = books_reserve(&writer->books, admit, now);
+    return STORE_LEAD;
+}
+
+static void admit_one(struct sqlite_writer *writer, struct store_admit *admit) {
+    struct lease *lease = lease_find(&writer->leases, &admit->triple);
+    if (lease) {
+        op_list_add(&lease->followers, &admit->op);
+        return;
+    }
+    admit->collapsed = false;
+    finish_admit(writer, admit, decide(writer, admit));
+}
+
+static void tell_followers(struct sqlite_writer *writer, struct lease *lease,
+                           const struct store_settle *settle) {
+    struct store_admit *admit;
+    while ((admit = (struct store_admit *)op_list_take(&lease->followers))) {
+        admit->collapsed = true;
+        if (settle->answered)
+            admit->answer = settle->answer;
+        else
+            admit->failure = settle->failure;
+        finish_admit(writer, admit, settle->answered ? STORE_ANSWERED : STORE_FAILED);
+    }
+}
+
+static void settle_one(struct sqlite_writer *writer, struct store_settle *settle) {
+    if (writer->writing)
+        writer->writing = books_settle(&writer->books, settle, &settle->op.changed);
+    settle->outcome = STORE_DONE;
+    op_list_add(&writer->finished, &settle->op);
+
+    struct lease *lease = lease_find(&writer->leases, &settle->triple);
+    if (!lease || memcmp(&lease->holder, &settle->id, sizeof settle->id) != 0)
+        return;
+    tell_followers(writer, lease, settle);
+    lease_drop(&writer->leases, lease);
+}
+
+/* Its followers are admitted anew: the first leads, unless a late answer serves it by now. */
+static void end_leases(struct sqlite_writer *writer) {
+    int64_t now = clock_monotonic_ms(writer->clock);
+    struct lease *lease;
+    while ((lease = writer->leases.first) && lease->ends_at <= now) {
+        struct op_list waiting = lease->followers;
+        lease_drop(&writer->leases, lease);
+        struct store_op *op;
+        while ((op = op_list_take(&waiting)))
+            admit_one(writer, (struct store_admit *)op);
+    }
+}
+
+static void write_undelivered(struct sqlite_writer *writer) {
+    for (struct store_op *op = writer->undelivered.first; op && writer->writing; op = op->next)
+        writer->writing = books_settle(&writer->books, (struct store_settle *)op, &op->changed);
+}
+
+/* Where memory is out the caller's own struct is kept, and the caller waits until it is written. */
+static void keep_undelivered(struct sqlite_writer *writer, struct store_settle *settle,
+                             struct op_list *finished) {
+    struct store_settle *copy = malloc(sizeof *copy);
+    if (!copy) {
+        op_list_add(&writer->undelivered, &settle->op);
+        return;
+    }
+    *copy = *settle;
+    copy->op.client = NULL;
+    op_list_add(&writer->undelivered, &copy->op);
+    settle->outcome = STORE_AWAY;
+    op_list_add(finished, &settle->op);
+}
+
+/* Nothing of this batch was written: nobody leads, nothing is settled. */
+static void take_back(struct sqlite_writer *writer) {
+    struct op_list told = writer->finished;
+    struct op_list finished = {0};
+    struct store_op *op;
+    while ((op = op_list_take(&told))) {
+        op->changed = false;
+        if (op->kind == STORE_OP_SETTLE) {
+            keep_undelivered(writer, (struct store_settle *)op, &finished);
+            continue;
+        }
+        struct store_admit *admit = (struct store_admit *)op;
+        if (admit->outcome == STORE_LEAD)
+            admit->outcome = STORE_AWAY;
+        op_list_add(&finished, op);
+    }
+    writer->finished = finished;
+
+    for (struct lease *lease = writer->leases.first, *later; lease; lease = later) {
+        later = lease->later;
+        if (lease->batch != writer->batch)
+            continue;
+        while ((op = op_list_take(&lease->followers)))
+            finish_admit(writer, (struct store_admit *)op, STORE_AWAY);
+        lease_drop(&writer->leases, lease);
+    }
+}
+
+/* The callers of what waited are told first: it happened first. */
+static void deliver(struct sqlite_writer *writer) {
+    struct op_list finished = writer->undelivered;
+    writer->undelivered.first = NULL;
+    op_list_append(&finished, &writer->finished);
+    writer->finished = finished;
+}
+
+static void note_state(struct sqlite_writer *writer) {
+    if (writer->away == !writer->writing)
+        return;
+    writer->away = !writer->writing;
+    if (writer->away)
+        log_error("the store cannot be written; nothing is spent until it can",
+                  LOG_TEXT("reason", writer->books.trouble));
+    else
+        log_info("the store can be written again");
+}
+
+void sqlite_writer_run(struct sqlite_writer *writer, struct op_list *ops) {
+    writer->batch++;
+    writer->writing = books_begin(&writer->books);
+    if (writer->away && writer->writing)
+        writer->writing = books_probe(&writer->books);
+    write_undelivered(writer);
+
+    struct store_op *op;
+    while ((op = op_list_take(ops))) {
+        if (op->kind == STORE_OP_ADMIT)
+            admit_one(writer, (struct store_admit *)op);
+        else
+            settle_one(writer, (struct store_settle *)op);
+    }
+    /* After the settlements: one that came just in time wins over the lease's end. */
+    end_leases(writer);
+
+    if (writer->writing)
+        writer->writing = books_commit(&writer->books);
+    if (writer->writing) {
+        deliver(writer);
+    } else {
+        books_rollback(&writer->books);
+        take_back(writer);
+    }
+    note_state(writer);
+}
+
+int64_t sqlite_writer_due(const struct sqlite_writer *writer) {
+    return writer->leases.first ? writer->leases.first->ends_at : INT64_MAX;
+}
+
+bool sqlite_writer_sweep(struct sqlite_writer *writer) {
+    int64_t now = clock_unix_ms(writer->clock) / 1000;
+    return books_sweep(&writer->books, now, SWEEP_STEP) == SWEEP_STEP;
+}

@@ -1,0 +1,76 @@
+#include "store/store.h"
+
+#include <string.h>
+
+#include "store/backend.h"
+
+static const struct store_backend *const backends[] = {&store_sqlite_backend};
+
+static const struct store_backend *backend_of(const char *url) {
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        if (strncmp(url, backends[i]->scheme, strlen(backends[i]->scheme)) == 0)
+            return backends[i];
+    }
+    return NULL;
+}
+
+struct store *store_open(const char *url, const struct clock *clock, struct complaint *complaint) {
+    const struct store_backend *backend = backend_of(url);
+    if (!backend) {
+        /* Not the address itself: it may hold a password. */
+        complain(complaint, "store.url names no kind of store that this program knows: write "
+                            "sqlite:PATH");
+        return NULL;
+    }
+    struct store *store = backend->open(url + strlen(backend->scheme), clock, complaint);
+    if (store)
+        store->backend = backend;
+    return store;
+}
+
+void store_close(struct store *store) {
+    store->backend->close(store);
+}
+
+struct store_client *store_attach(struct store *store, uv_loop_t *loop,
+                                  void (*changed)(void *arg, const struct digest *triple),
+                                  void *arg, struct complaint *complaint) {
+    struct store_client *client = store->backend->attach(store, loop, changed, arg, complaint);
+    if (client)
+        client->backend = store->backend;
+    return client;
+}
+
+void store_detach(struct store_client *client) {
+    client->backend->detach(client);
+}
+
+static void address(struct store_op *op, struct store_client *client, enum store_op_kind kind) {
+    op->client = client;
+    op->kind = kind;
+    op->next = NULL;
+    op->changed = false;
+}
+
+enum store_outcome store_find(struct store_client *client, struct store_find *find) {
+    address(&find->op, client, STORE_OP_FIND);
+    return client->backend->find(client, find);
+}
+
+void store_admit(struct store_client *client, struct store_admit *admit) {
+    address(&admit->op, client, STORE_OP_ADMIT);
+    client->backend->admit(client, admit);
+}
+
+void store_settle(struct store_client *client, struct store_settle *settle) {
+    address(&settle->op, client, STORE_OP_SETTLE);
+    client->backend->settle(client, settle);
+}
+
+bool store_ready(struct store *store, struct complaint *complaint) {
+    return store->backend->ready(store, complaint);
+}
+
+void store_poke(struct store *store) {
+    store->backend->poke(store);
+}

@@ -1,0 +1,412 @@
+#include "upstream/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <sodium.h>
+
+#include "runtime/text.h"
+
+/* The longest query: three fields, each byte as %XX. */
+#define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
+
+struct upstream {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct curl_slist *headers;
+    struct metrics_row *row;
+    char *url;
+    char *ca_file;
+    long connect_timeout_ms;
+    long timeout_ms;
+    long keepalive_s;
+    int64_t most; /* calls under way at once */
+    int64_t under_way;
+    bool has_credential;
+    int open_handles; /* libuv handles not yet closed, the upstream itself among them */
+};
+
+/* One request of libcurl's. `sendings` counts how often libcurl wanted to send it. */
+struct transfer {
+    struct upstream *upstream;
+    struct upstream_call *call;
+    CURL *easy;
+    int sendings;
+    bool too_large;
+    size_t size;
+    char body[];
+};
+
+struct watched_socket {
+    uv_poll_t poll;
+    struct upstream *upstream;
+    curl_socket_t fd;
+};
+
+static void finish_transfers(struct upstream *upstream);
+
+/* --- libcurl's sockets and timer on the loop --- */
+
+static void release_if_closed(struct upstream *upstream) {
+    if (--upstream->open_handles > 0)
+        return;
+    curl_slist_free_all(upstream->headers);
+    free(upstream->url);
+    free(upstream->ca_file);
+    free(upstream);
+}
+
+static void on_socket_closed(uv_handle_t *handle) {
+    struct watched_socket *watched = handle->data;
+    struct upstream *upstream = watched->upstream;
+    free(watched);
+    release_if_closed(upstream);
+}
+
+static void on_socket_ready(uv_poll_t *poll, int status, int events) {
+    struct watched_socket *watched = poll->data;
+    struct upstream *upstream = watched->upstream;
+    int flags = 0;
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    int running = 0;
+    curl_multi_socket_action(upstream->multi, watched->fd, flags, &running);
+    finish_transfers(upstream);
+}
+
+static struct watched_socket *watch_socket(struct upstream *upstream, curl_socket_t fd) {
+    struct watched_socket *watched = calloc(1, sizeof *watched);
+    if (watched == NULL)
+        return NULL;
+    watched->upstream = upstream;
+    watched->fd = fd;
+    if (uv_poll_init(upstream->loop, &watched->poll, fd) != 0) {
+        free(watched);
+        return NULL;
+    }
+    watched->poll.data = watched;
+    upstream->open_handles++;
+    curl_multi_assign(upstream->multi, fd, watched);
+    return watched;
+}
+
+/* Returning -1 would abort every transfer (libcurl's documentation), so a socket that cannot be
+ * watched is left to its transfer's own timeout. */
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned) {
+    (void)easy;
+    struct upstream *upstream = arg;
+    struct watched_socket *watched = assigned;
+    if (what == CURL_POLL_REMOVE) {
+        if (watched != NULL) {
+            uv_poll_stop(&watched->poll);
+            uv_close((uv_handle_t *)&watched->poll, on_socket_closed);
+            curl_multi_assign(upstream->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (watched == NULL)
+        watched = watch_socket(upstream, fd);
+    if (watched == NULL)
+        return 0;
+    int events = 0;
+    if (what & CURL_POLL_IN)
+        events |= UV_READABLE;
+    if (what & CURL_POLL_OUT)
+        events |= UV_WRITABLE;
+    uv_poll_start(&watched->poll, events, on_socket_ready);
+    return 0;
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct upstream *upstream = timer->data;
+    int running = 0;
+    curl_multi_socket_action(upstream->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    finish_transfers(upstream);
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg) {
+    (void)multi;
+    struct upstream *upstream = arg;
+    if (timeout_ms < 0)
+        uv_timer_stop(&upstream->timer);
+    else
+        uv_timer_start(&upstream->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* --- one transfer --- */
+
+/* Runs before every sending, libcurl's own second one on a dead connection included. */
+static int on_before_sending(void *arg, char *remote_ip, char *local_ip, int remote_port,
+                             int local_port) {
+    (void)remote_ip;
+    (void)local_ip;
+    (void)remote_port;
+    (void)local_port;
+    struct transfer *transfer = arg;
+    transfer->sendings++;
+    if (transfer->sendings == 1)
+        return CURL_PREREQFUNC_OK;
+    metrics_count(transfer->upstream->row, METRIC_RESENDS_PREVENTED);
+    return CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
+    (void)one;
+    struct transfer *transfer = arg;
+    if (size > REPLY_BODY_MAX - transfer->size) {
+        transfer->too_large = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    memcpy(transfer->body + transfer->size, bytes, size);
+    transfer->size += size;
+    return size;
+}
+
+static void free_transfer(struct transfer *transfer) {
+    curl_easy_cleanup(transfer->easy);
+    sodium_memzero(transfer->body, transfer->size);
+    free(transfer);
+}
+
+static void add_parameter(struct text *query, CURL *easy, char separator, const char *name,
+                          const char *value) {
+    char *escaped = curl_easy_escape(easy, value, (int)strlen(value));
+    if (escaped == NULL) {
+        query->cut = true;
+        return;
+    }
+    text_addf(query, "%c%s=%s", separator, name, escaped);
+    sodium_memzero(escaped, strlen(escaped));
+    curl_free(escaped);
+}
+
+static bool set_address(struct transfer *transfer) {
+    const struct upstream *upstream = transfer->upstream;
+    const struct triple *triple = &transfer->call->triple;
+    size_t room = strlen(upstream->url) + QUERY_MAX;
+    char *buffer = malloc(room);
+    if (buffer == NULL)
+        return false;
+    struct text address = text_over(buffer, room);
+    text_add(&address, upstream->url);
+    add_parameter(&address, transfer->easy, '?', "idCard", triple->id_card);
+    add_parameter(&address, transfer->easy, '&', "mobile", triple->mobile);
+    add_parameter(&address, transfer->easy, '&', "name", triple->name);
+    bool set = !address.cut &&
+               curl_easy_setopt(transfer->easy, CURLOPT_URL, buffer) == CURLE_OK;
+    sodium_memzero(buffer, room);
+    free(buffer);
+    return set;
+}
+
+static bool set_options(struct transfer *transfer) {
+    const struct upstream *upstream = transfer->upstream;
+    CURL *easy = transfer->easy;
+    bool set = true;
+#define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
+    SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_HTTPHEADER, upstream->headers);
+    SET(CURLOPT_USERAGENT, "sanyao/" SANYAO_VERSION);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (upstream->ca_file[0] != '\0')
+        SET(CURLOPT_CAINFO, upstream->ca_file);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    /* A resolver that hangs is left behind; without this its thread is joined, on the loop. */
+    SET(CURLOPT_QUICK_EXIT, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, upstream->connect_timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, upstream->timeout_ms);
+    SET(CURLOPT_MAXAGE_CONN, upstream->keepalive_s);
+    SET(CURLOPT_PREREQFUNCTION, on_before_sending);
+    SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, transfer);
+#undef SET
+    return set && set_address(transfer);
+}
+
+static struct transfer *new_transfer(struct upstream *upstream, struct upstream_call *call) {
+    struct transfer *transfer = malloc(sizeof *transfer + REPLY_BODY_MAX);
+    if (transfer == NULL)
+        return NULL;
+    *transfer = (struct transfer){.upstream = upstream, .call = call};
+    transfer->easy = curl_easy_init();
+    if (transfer->easy != NULL && set_options(transfer))
+        return transfer;
+    free_transfer(transfer);
+    return NULL;
+}
+
+static const char *header_of(CURL *easy, const char *name) {
+    struct curl_header *header = NULL;
+    if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return NULL;
+    return header->value;
+}
+
+static void read_reply(const struct transfer *transfer, struct upstream_outcome *outcome) {
+    outcome->end = UPSTREAM_REPLIED;
+    if (transfer->too_large) {
+        outcome->reply.class = REPLY_INVALID;
+        return;
+    }
+    const struct reply_bytes bytes = {
+        .http_status = outcome->http_status,
+        .ca_error_code = header_of(transfer->easy, "X-Ca-Error-Code"),
+        .ca_error_message = header_of(transfer->easy, "X-Ca-Error-Message"),
+        .body = transfer->body,
+        .body_size = transfer->size,
+    };
+    reply_read(&bytes, &transfer->call->triple, &outcome->reply);
+}
+
+static void judge(const struct transfer *transfer, CURLcode code,
+                  struct upstream_outcome *outcome) {
+    long status = 0;
+    curl_off_t total_us = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    outcome->http_status = (int)status;
+    outcome->latency_ms = (int64_t)(total_us / 1000);
+    outcome->cause = curl_easy_strerror(code);
+    if (transfer->sendings == 0)
+        outcome->end = UPSTREAM_NOT_SENT;
+    else if (code == CURLE_OK || transfer->too_large)
+        read_reply(transfer, outcome);
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        outcome->end = UPSTREAM_TIMED_OUT;
+    else
+        outcome->end = UPSTREAM_BROKEN;
+}
+
+static void finish_transfer(struct transfer *transfer, CURLcode code) {
+    struct upstream *upstream = transfer->upstream;
+    struct upstream_call *call = transfer->call;
+    struct upstream_outcome outcome = {0};
+    judge(transfer, code, &outcome);
+    curl_multi_remove_handle(upstream->multi, transfer->easy);
+    free_transfer(transfer);
+    triple_wipe(&call->triple);
+    upstream->under_way--;
+    call->done(call, &outcome);
+}
+
+static void finish_transfers(struct upstream *upstream) {
+    int left = 0;
+    for (;;) {
+        CURLMsg *message = curl_multi_info_read(upstream->multi, &left);
+        if (message == NULL)
+            return;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURLcode code = message->data.result;
+        struct transfer *transfer = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        finish_transfer(transfer, code);
+    }
+}
+
+/* --- the public part --- */
+
+/* An upstream without a credential is never asked, so what stands in the header does not matter. */
+static struct curl_slist *make_headers(const char *appcode) {
+    char line[512];
+    struct text header = text_over(line, sizeof line);
+    text_addf(&header, "Authorization: APPCODE %s", appcode != NULL ? appcode : "-");
+    struct curl_slist *first = header.cut ? NULL : curl_slist_append(NULL, line);
+    sodium_memzero(line, sizeof line);
+    if (first == NULL)
+        return NULL;
+    if (curl_slist_append(first, "Accept: application/json") != NULL)
+        return first;
+    curl_slist_free_all(first);
+    return NULL;
+}
+
+static void set_multi_options(struct upstream *upstream, long max_connections) {
+    CURLM *multi = upstream->multi;
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, upstream);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, upstream);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_connections);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, max_connections);
+}
+
+struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *settings,
+                              struct metrics_row *row, struct complaint *complaint) {
+    struct upstream *upstream = calloc(1, sizeof *upstream);
+    if (upstream == NULL) {
+        complain(complaint, "no memory for the upstream client");
+        return NULL;
+    }
+    upstream->loop = loop;
+    upstream->row = row;
+    upstream->open_handles = 1;
+    upstream->connect_timeout_ms = (long)settings->connect_timeout_ms;
+    upstream->timeout_ms = (long)settings->timeout_ms;
+    upstream->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
+    upstream->most = settings->max_connections + settings->max_waiting;
+    upstream->has_credential = settings->appcode != NULL;
+    upstream->url = strdup(settings->url);
+    upstream->ca_file = strdup(settings->ca_file);
+    upstream->headers = make_headers(settings->appcode);
+    upstream->multi = curl_multi_init();
+    uv_timer_init(loop, &upstream->timer);
+    upstream->timer.data = upstream;
+    if (upstream->url == NULL || upstream->ca_file == NULL || upstream->headers == NULL ||
+        upstream->multi == NULL) {
+        complain(complaint, "no memory for the upstream client");
+        upstream_free(upstream);
+        return NULL;
+    }
+    set_multi_options(upstream, (long)settings->max_connections);
+    return upstream;
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    release_if_closed(handle->data);
+}
+
+void upstream_free(struct upstream *upstream) {
+    if (upstream == NULL)
+        return;
+    if (upstream->headers != NULL)
+        sodium_memzero(upstream->headers->data, strlen(upstream->headers->data));
+    /* Its clean-up still calls the socket and timer functions. */
+    curl_multi_cleanup(upstream->multi);
+    uv_close((uv_handle_t *)&upstream->timer, on_timer_closed);
+}
+
+bool upstream_has_credential(const struct upstream *upstream) {
+    return upstream->has_credential;
+}
+
+bool upstream_is_full(const struct upstream *upstream) {
+    return upstream->under_way >= upstream->most;
+}
+
+bool upstream_start(struct upstream *upstream, struct upstream_call *call) {
+    struct transfer *transfer = new_transfer(upstream, call);
+    if (transfer == NULL)
+        return false;
+    if (curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {
+        free_transfer(transfer);
+        return false;
+    }
+    upstream->under_way++;
+    return true;
+}

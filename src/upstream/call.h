@@ -1,0 +1,71 @@
+#pragma once
+/*
+ * call: one paid question to upstream, on the worker's loop.
+ *
+ * Each worker has one `struct upstream`: a curl multi handle on its libuv loop. A call is sent at
+ * most once: libcurl's own resending on a connection that died is stopped before the second sending
+ * (CURLOPT_PREREQFUNCTION). No redirect is followed, no proxy taken from the environment, and the
+ * certificate is always verified.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "core/triple.h"
+#include "runtime/complaint.h"
+#include "runtime/metrics.h"
+#include "upstream/reply.h"
+
+struct upstream;
+
+struct upstream_settings {
+    const char *url;
+    const char *ca_file; /* empty: the system's certificates */
+    const char *appcode; /* borrowed during upstream_new; NULL: no calls can be made */
+    int64_t connect_timeout_ms;
+    int64_t timeout_ms; /* of the whole call */
+    int64_t keepalive_ms;
+    int64_t max_connections; /* of this worker */
+    int64_t max_waiting;     /* calls beyond max_connections that may wait for one */
+};
+
+enum upstream_end {
+    UPSTREAM_REPLIED,   /* a whole reply, or more than may be read of one; see `reply` */
+    UPSTREAM_NOT_SENT,  /* not a byte of the request left: certainly not billed */
+    UPSTREAM_TIMED_OUT, /* sent, no reply in time */
+    UPSTREAM_BROKEN,    /* sent, the connection died */
+};
+
+struct upstream_outcome {
+    enum upstream_end end;
+    int http_status; /* 0: none seen */
+    int64_t latency_ms;
+    const char *cause; /* for the log: libcurl's words; static */
+    struct reply reply; /* with UPSTREAM_REPLIED */
+};
+
+/* Owned by the caller; in place until `done`. */
+struct upstream_call {
+    void (*done)(struct upstream_call *call, const struct upstream_outcome *outcome);
+    struct triple triple; /* what is asked; wiped before `done` */
+};
+
+/* `row` counts. Both are borrowed for the upstream's life. NULL with a complaint. */
+struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *settings,
+                              struct metrics_row *row, struct complaint *complaint);
+
+/* No call may be under way. The loop must run once more for libuv to let go. */
+void upstream_free(struct upstream *upstream);
+
+bool upstream_has_credential(const struct upstream *upstream);
+
+/* Would one more call have to wait beyond the bound? Ask before reserving. */
+bool upstream_is_full(const struct upstream *upstream);
+
+/*
+ * `done` is called later, once, never before this returns. False when the call could not be begun
+ * (no memory): nothing was sent and `done` is not called.
+ */
+bool upstream_start(struct upstream *upstream, struct upstream_call *call)
+    __attribute__((warn_unused_result));
