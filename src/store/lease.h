@@ -3,8 +3,8 @@
  * lease: who makes the call for a question, till when, and who waits for it.
  *
  * A hash table by triple digest (a digest is already a uniform hash) with its entries also in the
- * order in which they end. It decides nothing and knows no clock. Entries are used again, so that in
- * steady state nothing is allocated. One thread. Private to this room.
+ * order in which they end. It decides nothing and knows no clock. Entries are used again, so that
+ * in steady state nothing is allocated. One thread. Private to this room.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,9 @@
 /*
  * memory: a worker's own cache of answers, in front of the store.
  *
- * Bounded by count, CLOCK replacement (an entry that was used since the hand passed stays), keyed by
- * triple digest. It keeps encoded answers and judges nothing: freshness is the caller's. One thread.
+ * Bounded by count, CLOCK replacement (an entry that was used since the hand passed stays), keyed
+ * by triple digest. It keeps encoded answers and judges nothing: freshness is the caller's. One
+ * thread.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "store/sqlite_books.h"
 
-#include <stdio.h>
 #include "store/sqlite_file.h"
+#include <stdio.h>
 
 #define NUMBER_SHORT 8 /* bytes of the number's digest in the ledger */
 
@@ -188,8 +188,7 @@ enum store_outcome books_find_with(sqlite3_stmt *find, const struct digest *trip
 
 enum store_outcome books_find(struct sqlite_books *books, const struct digest *triple,
                               struct answer *answer) {
-    enum store_outcome outcome =
-        books_find_with(books->statements[BOOKS_FIND], triple, answer);
+    enum store_outcome outcome = books_find_with(books->statements[BOOKS_FIND], triple, answer);
     if (outcome == STORE_AWAY)
         note_trouble(books);
     return outcome;

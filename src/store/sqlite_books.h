@@ -2,9 +2,9 @@
 /*
  * sqlite_books: the statements, prepared once: what is written and read, in which words.
  *
- * The one writing connection's, inside transactions that the caller begins and ends; a function that
- * fails leaves in `trouble` why, and the caller rolls back. One thread at a time. Private to this
- * room.
+ * The one writing connection's, inside transactions that the caller begins and ends; a function
+ * that fails leaves in `trouble` why, and the caller rolls back. One thread at a time. Private to
+ * this room.
  */
 #include <stdbool.h>
 #include <stdint.h>

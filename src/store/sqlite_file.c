@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #define APPLICATION_ID 0x53595354 /* "SYST" */
-#define WRITE_WAIT_MS  100 /* for another program's lock, while callers wait */
-#define READ_WAIT_MS   10  /* a worker's loop stands still meanwhile */
+#define WRITE_WAIT_MS  100        /* for another program's lock, while callers wait */
+#define READ_WAIT_MS   10         /* a worker's loop stands still meanwhile */
 
 extern const char store_schema_sql[];
 
@@ -33,8 +33,9 @@ static char *resolve(const char *path, struct complaint *complaint) {
              slash ? path : ".");
     char *parent = errno == ENOENT ? realpath(folder, NULL) : NULL;
     if (!parent) {
-        complain(complaint, "store.url: cannot use %s: %s; create the directory %s, or name another",
-                 path, strerror(errno), folder);
+        complain(complaint,
+                 "store.url: cannot use %s: %s; create the directory %s, or name another", path,
+                 strerror(errno), folder);
         return NULL;
     }
     if (asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
@@ -50,14 +51,18 @@ static bool lock(struct sqlite_file *file, struct complaint *complaint) {
     snprintf(path, sizeof path, "%s.lock", file->path);
     file->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file->lock < 0)
-        return complain(complaint, "store.url: cannot create %s: %s; sanyao must be able to write "
-                                   "in that directory", path, strerror(errno));
+        return complain(complaint,
+                        "store.url: cannot create %s: %s; sanyao must be able to write "
+                        "in that directory",
+                        path, strerror(errno));
     if (flock(file->lock, LOCK_EX | LOCK_NB) == 0)
         return true;
     if (errno != EWOULDBLOCK)
         return complain(complaint, "store.url: cannot lock %s: %s", path, strerror(errno));
-    return complain(complaint, "store.url: another sanyao has %s open (it holds %s): stop it, or "
-                               "give this one a file of its own", file->path, path);
+    return complain(complaint,
+                    "store.url: another sanyao has %s open (it holds %s): stop it, or "
+                    "give this one a file of its own",
+                    file->path, path);
 }
 
 /* SQLite would make it with the umask's mode. */
@@ -73,12 +78,17 @@ static bool create(const struct sqlite_file *file, struct complaint *complaint) 
 static bool complain_sqlite(const struct sqlite_file *file, struct complaint *complaint) {
     int code = sqlite3_errcode(file->db);
     if (code == SQLITE_NOTADB)
-        return complain(complaint, "store.url: %s is no SQLite database; it was left as it is: name "
-                                   "another file", file->path);
+        return complain(complaint,
+                        "store.url: %s is no SQLite database; it was left as it is: name "
+                        "another file",
+                        file->path);
     if (code == SQLITE_BUSY)
-        return complain(complaint, "store.url: %s is locked by another program: end it and start "
-                                   "again", file->path);
-    return complain(complaint, "store.url: cannot use %s: %s", file->path, sqlite3_errmsg(file->db));
+        return complain(complaint,
+                        "store.url: %s is locked by another program: end it and start "
+                        "again",
+                        file->path);
+    return complain(complaint, "store.url: cannot use %s: %s", file->path,
+                    sqlite3_errmsg(file->db));
 }
 
 static bool execute(const struct sqlite_file *file, const char *sql, struct complaint *complaint) {
@@ -120,8 +130,10 @@ static bool inspect(const struct sqlite_file *file, bool *fresh, struct complain
         return false;
     *fresh = application == 0 && version == 0 && objects == 0;
     if (!*fresh && application != APPLICATION_ID)
-        return complain(complaint, "store.url: %s is another program's database; it was left as it "
-                                   "is: name another file", file->path);
+        return complain(complaint,
+                        "store.url: %s is another program's database; it was left as it "
+                        "is: name another file",
+                        file->path);
     if (version > SQLITE_FILE_SCHEMA)
         return complain(complaint,
                         "store.url: %s was written by a newer sanyao (its schema is version %lld, "
@@ -138,8 +150,10 @@ static bool configure(const struct sqlite_file *file, struct complaint *complain
         !ask(file, "PRAGMA journal_mode", &number, mode, complaint))
         return false;
     if (strcmp(mode, "wal") != 0)
-        return complain(complaint, "store.url: %s cannot be put in WAL mode (it is in %s mode): it "
-                                   "must lie on a local file system", file->path, mode);
+        return complain(complaint,
+                        "store.url: %s cannot be put in WAL mode (it is in %s mode): it "
+                        "must lie on a local file system",
+                        file->path, mode);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/log.h"
+#include "store/backend.h"
 
 #define SWEEP_STEP 200 /* a few milliseconds at most */
 
@@ -32,8 +33,10 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
 static int64_t drop_undelivered(struct sqlite_writer *writer) {
     int64_t count = 0;
     struct store_op *op;
-    for (; (op = op_list_take(&writer->undelivered)); count++)
-        free(op);
+    for (; (op = op_list_take(&writer->undelivered)); count++) {
+        if (!op->client)
+            free(op);
+    }
     return count;
 }
 

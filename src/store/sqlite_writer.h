@@ -38,8 +38,8 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
 void sqlite_writer_close(struct sqlite_writer *writer);
 
 /*
- * Does all of `ops`, and what is due: undelivered settlements, leases that ran out. What is finished
- * then stands in `finished`; followers stay until their leader ends.
+ * Does all of `ops`, and what is due: undelivered settlements, leases that ran out. What is
+ * finished then stands in `finished`; followers stay until their leader ends.
  */
 void sqlite_writer_run(struct sqlite_writer *writer, struct op_list *ops);
 

@@ -38,7 +38,7 @@ struct store;
 struct store_client;
 
 enum store_outcome {
-    STORE_HIT,      /* find: `answer` is filled; it may be expired, freshness is the caller's to judge */
+    STORE_HIT, /* find: `answer` is filled; it may be expired, freshness is the caller's to judge */
     STORE_MISS,     /* find: nothing kept */
     STORE_PENDING,  /* find: not known yet, `done` will be called */
     STORE_LEAD,     /* admit: make the call, then settle */
@@ -66,7 +66,7 @@ struct store_find {
 
 struct store_admit {
     struct store_op op;
-    struct ledger_id id;        /* the call's, made by the caller (ledger_id_make) */
+    struct ledger_id id; /* the call's, made by the caller (ledger_id_make) */
     struct digest triple;
     struct digest number;
     struct freshness_wish wish; /* an answer that came meanwhile must satisfy it */
@@ -88,9 +88,9 @@ struct store_settle {
     bool answered;                /* is there an answer? Followers are told it */
     bool keep;                    /* is the answer to be stored? Only with `answered` */
     struct answer answer;
-    int64_t retain_until;         /* Unix seconds; the expired answer is kept till then, for stale use */
-    enum failure failure;         /* what followers are told when not answered */
-    enum store_outcome outcome;   /* out: STORE_DONE, STORE_AWAY */
+    int64_t retain_until; /* Unix seconds; the expired answer is kept till then, for stale use */
+    enum failure failure; /* what followers are told when not answered */
+    enum store_outcome outcome; /* out: STORE_DONE, STORE_AWAY */
 };
 
 /*
@@ -112,7 +112,8 @@ struct store_client *store_attach(struct store *store, uv_loop_t *loop,
                                   void (*changed)(void *arg, const struct digest *triple),
                                   void *arg, struct complaint *complaint);
 
-/* No operation may be under way. The loop must run once more for libuv to let go; frees the client. */
+/* No operation may be under way. The loop must run once more for libuv to let go; frees the client.
+ */
 void store_detach(struct store_client *client);
 
 /*

@@ -1,0 +1,149 @@
+/*
+ * sqlite: the embedded store. One file, one thread that writes it (sqlite_thread), and for each
+ * client a connection that reads it on the client's own thread, in a few microseconds.
+ */
+#include <stdlib.h>
+
+#include "store/backend.h"
+#include "store/mailroom.h"
+#include "store/sqlite_books.h"
+#include "store/sqlite_file.h"
+#include "store/sqlite_thread.h"
+#include "store/sqlite_writer.h"
+
+struct sqlite_store {
+    struct store store;
+    struct sqlite_file file;
+    struct sqlite_writer writer;
+    struct mailroom room;
+    struct sqlite_thread thread;
+};
+
+struct sqlite_client {
+    struct mailbox box;
+    struct sqlite_store *store;
+    sqlite3 *db;
+    sqlite3_stmt *find;
+};
+
+/* What was built before it is taken down again when a step fails. */
+static bool start(struct sqlite_store *store, const char *path, const struct clock *clock,
+                  struct complaint *complaint) {
+    if (!sqlite_file_open(&store->file, path, complaint))
+        return false;
+    if (sqlite_writer_open(&store->writer, store->file.db, clock, complaint)) {
+        if (!mailroom_init(&store->room)) {
+            complain(complaint, "store: no resources for a mutex");
+        } else {
+            if (sqlite_thread_start(&store->thread, &store->writer, &store->room, clock, complaint))
+                return true;
+            mailroom_free(&store->room);
+        }
+        sqlite_writer_close(&store->writer);
+    }
+    sqlite_file_close(&store->file);
+    return false;
+}
+
+static struct store *sqlite_open(const char *path, const struct clock *clock,
+                                 struct complaint *complaint) {
+    struct sqlite_store *store = calloc(1, sizeof *store);
+    if (!store) {
+        complain(complaint, "store: out of memory");
+        return NULL;
+    }
+    if (start(store, path, clock, complaint))
+        return &store->store;
+    free(store);
+    return NULL;
+}
+
+static void sqlite_close(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    sqlite_thread_stop(&store->thread);
+    mailroom_free(&store->room);
+    sqlite_writer_close(&store->writer);
+    sqlite_file_close(&store->file);
+    free(store);
+}
+
+static bool sqlite_ready(struct store *base, struct complaint *complaint) {
+    return sqlite_thread_ready(&((struct sqlite_store *)base)->thread, complaint);
+}
+
+static void sqlite_poke(struct store *base) {
+    sqlite_thread_poke(&((struct sqlite_store *)base)->thread);
+}
+
+static bool open_reader(struct sqlite_client *client, struct complaint *complaint) {
+    client->db = sqlite_file_reader(&client->store->file, complaint);
+    if (!client->db)
+        return false;
+    client->find = books_prepare_find(client->db);
+    if (client->find)
+        return true;
+    complain(complaint, "store: cannot read the store: %s", sqlite3_errmsg(client->db));
+    sqlite3_close(client->db);
+    return false;
+}
+
+static void close_reader(struct sqlite_client *client) {
+    sqlite3_finalize(client->find);
+    sqlite3_close(client->db);
+}
+
+static struct store_client *sqlite_attach(struct store *base, uv_loop_t *loop,
+                                          void (*changed)(void *arg, const struct digest *triple),
+                                          void *arg, struct complaint *complaint) {
+    struct sqlite_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        complain(complaint, "store: out of memory");
+        return NULL;
+    }
+    client->store = (struct sqlite_store *)base;
+    if (open_reader(client, complaint)) {
+        if (mailroom_add(&client->store->room, &client->box, loop, changed, arg))
+            return &client->box.client;
+        complain(complaint, "store: no resources for a wake-up across threads");
+        close_reader(client);
+    }
+    free(client);
+    return NULL;
+}
+
+static void on_gone(struct mailbox *box) {
+    free((struct sqlite_client *)box);
+}
+
+static void sqlite_detach(struct store_client *base) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    close_reader(client);
+    mailroom_remove(&client->box, on_gone);
+}
+
+static enum store_outcome sqlite_find(struct store_client *base, struct store_find *find) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    find->outcome = books_find_with(client->find, &find->triple, &find->answer);
+    return find->outcome;
+}
+
+static void sqlite_admit(struct store_client *base, struct store_admit *admit) {
+    sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &admit->op);
+}
+
+static void sqlite_settle(struct store_client *base, struct store_settle *settle) {
+    sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &settle->op);
+}
+
+const struct store_backend store_sqlite_backend = {
+    .scheme = "sqlite:",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .ready = sqlite_ready,
+    .poke = sqlite_poke,
+    .attach = sqlite_attach,
+    .detach = sqlite_detach,
+    .find = sqlite_find,
+    .admit = sqlite_admit,
+    .settle = sqlite_settle,
+};

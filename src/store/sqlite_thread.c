@@ -1,0 +1,143 @@
+#include "store/sqlite_thread.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define RETRY_MS          1000
+#define SWEEP_MS          5000
+#define SWEEP_PATIENCE_MS 60000 /* then it takes its turn even if the queue never empties */
+#define STOP_TRIES        10
+#define STOP_PAUSE_MS     100
+#define NS_PER_MS         1000000ull
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t writer_due(const struct sqlite_thread *thread) {
+    int64_t due = sqlite_writer_due(thread->writer);
+    return thread->writer->away ? least(due, thread->retry_at) : due;
+}
+
+struct turn {
+    struct op_list ops;
+    bool poked;
+    bool stopping;
+};
+
+static struct turn wait_for_work(struct sqlite_thread *thread) {
+    int64_t due = least(writer_due(thread), thread->sweep_at);
+    uv_mutex_lock(&thread->mutex);
+    while (!thread->queue.first && !thread->poked && !thread->stopping) {
+        int64_t wait = due - clock_monotonic_ms(thread->clock);
+        if (wait <= 0)
+            break;
+        uv_cond_timedwait(&thread->work, &thread->mutex, (uint64_t)wait * NS_PER_MS);
+    }
+    struct turn turn = {thread->queue, thread->poked, thread->stopping};
+    thread->queue.first = NULL;
+    thread->poked = false;
+    uv_mutex_unlock(&thread->mutex);
+    return turn;
+}
+
+static void publish(struct sqlite_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    thread->away = thread->writer->away;
+    memcpy(thread->trouble, thread->writer->books.trouble, sizeof thread->trouble);
+    uv_mutex_unlock(&thread->mutex);
+}
+
+static void write_batch(struct sqlite_thread *thread, struct op_list *ops) {
+    bool was_away = thread->writer->away;
+    sqlite_writer_run(thread->writer, ops);
+    if (thread->writer->away || was_away)
+        publish(thread);
+    thread->retry_at = clock_monotonic_ms(thread->clock) + RETRY_MS;
+    /* Last: whoever is told may look at once whether the store is ready. */
+    mailroom_post(thread->room, &thread->writer->finished);
+}
+
+static void sweep(struct sqlite_thread *thread, bool idle, int64_t now) {
+    if (now < thread->sweep_at + (idle ? 0 : SWEEP_PATIENCE_MS))
+        return;
+    bool more = sqlite_writer_sweep(thread->writer);
+    thread->sweep_at = more ? now : now + SWEEP_MS;
+}
+
+static void finish_writing(struct sqlite_thread *thread) {
+    struct op_list none = {0};
+    for (int tries = 0; thread->writer->undelivered.first && tries < STOP_TRIES; tries++) {
+        if (tries > 0)
+            uv_sleep(STOP_PAUSE_MS);
+        write_batch(thread, &none);
+    }
+}
+
+static void work(void *arg) {
+    struct sqlite_thread *thread = arg;
+    pthread_setname_np(pthread_self(), "sanyao-store");
+    struct turn turn;
+    do {
+        turn = wait_for_work(thread);
+        int64_t now = clock_monotonic_ms(thread->clock);
+        bool idle = !turn.ops.first;
+        if (turn.poked)
+            thread->sweep_at = now;
+        if (!idle || turn.poked || writer_due(thread) <= now)
+            write_batch(thread, &turn.ops);
+        sweep(thread, idle, now);
+    } while (!turn.stopping);
+    finish_writing(thread);
+}
+
+bool sqlite_thread_start(struct sqlite_thread *thread, struct sqlite_writer *writer,
+                         struct mailroom *room, const struct clock *clock,
+                         struct complaint *complaint) {
+    *thread = (struct sqlite_thread){.writer = writer, .room = room, .clock = clock};
+    thread->sweep_at = clock_monotonic_ms(clock) + SWEEP_MS;
+    if (uv_mutex_init(&thread->mutex) != 0)
+        return complain(complaint, "store: no resources for a mutex");
+    if (uv_cond_init(&thread->work) == 0) {
+        if (uv_thread_create(&thread->thread, work, thread) == 0)
+            return true;
+        uv_cond_destroy(&thread->work);
+    }
+    uv_mutex_destroy(&thread->mutex);
+    return complain(complaint, "store: no resources for a thread");
+}
+
+void sqlite_thread_stop(struct sqlite_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    thread->stopping = true;
+    uv_cond_signal(&thread->work);
+    uv_mutex_unlock(&thread->mutex);
+    uv_thread_join(&thread->thread);
+    uv_cond_destroy(&thread->work);
+    uv_mutex_destroy(&thread->mutex);
+}
+
+void sqlite_thread_submit(struct sqlite_thread *thread, struct store_op *op) {
+    uv_mutex_lock(&thread->mutex);
+    bool waiting = !thread->queue.first;
+    op_list_add(&thread->queue, op);
+    if (waiting)
+        uv_cond_signal(&thread->work);
+    uv_mutex_unlock(&thread->mutex);
+}
+
+void sqlite_thread_poke(struct sqlite_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    thread->poked = true;
+    uv_cond_signal(&thread->work);
+    uv_mutex_unlock(&thread->mutex);
+}
+
+bool sqlite_thread_ready(struct sqlite_thread *thread, struct complaint *complaint) {
+    uv_mutex_lock(&thread->mutex);
+    bool ready = !thread->away;
+    if (!ready)
+        complain(complaint, "the store cannot be written: %s", thread->trouble);
+    uv_mutex_unlock(&thread->mutex);
+    return ready;
+}
