@@ -1,0 +1,379 @@
+#include <getopt.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <uv.h>
+
+#include "command/command.h"
+#include "http/listener.h"
+#include "http/server.h"
+#include "http/service.h"
+#include "http/system_routes.h"
+#include "runtime/config.h"
+#include "runtime/hash_key.h"
+#include "runtime/log.h"
+#include "runtime/worker.h"
+
+#define ADMIN_CONNECTIONS    128
+#define ADMIN_IDLE_TIMEOUT_S 60
+#define LISTENERS_MAX        16
+
+static const struct route admin_routes[] = {
+    {"GET", "/healthz", system_healthz}, {"HEAD", "/healthz", system_healthz},
+    {"GET", "/readyz", system_readyz},   {"HEAD", "/readyz", system_readyz},
+    {"GET", "/metrics", system_metrics}, {NULL, NULL, NULL},
+};
+
+/* Everything of a running service; on the main thread. */
+struct serve {
+    struct config *config;
+    struct digest_key key;
+    struct store *store;
+    struct metrics_row *metrics;
+    atomic_bool draining;
+    struct worker **workers;
+    int worker_count;
+    atomic_int ended_reports;
+    struct service service; /* of the admin listener */
+    struct server *admin;
+    uv_loop_t loop;
+    uv_async_t on_ended;
+    uv_timer_t drain_limit;
+    uv_signal_t signals[3];
+};
+
+/* --- the end --- */
+
+/* A second signal, or the end of patience: what is under way is found as `unknown` at the next
+ * start. */
+static void end_at_once(const char *why) {
+    log_warn("ended at once", LOG_TEXT("why", why));
+    _exit(1);
+}
+
+static void on_drain_limit(uv_timer_t *timer) {
+    (void)timer;
+    end_at_once("drain_timeout ran out before all calls were finished");
+}
+
+static void drain(struct serve *serve) {
+    if (atomic_exchange(&serve->draining, true))
+        return;
+    log_info("draining");
+    uv_timer_start(&serve->drain_limit, on_drain_limit, (uint64_t)serve->config->drain_timeout_ms,
+                   0);
+    for (int i = 0; i < serve->worker_count; i++)
+        worker_drain(serve->workers[i]);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    struct serve *serve = handle->data;
+    if (atomic_load(&serve->draining))
+        end_at_once("a second signal came");
+    drain(serve);
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number) {
+    (void)handle;
+    (void)number;
+    log_warn("SIGHUP ignored: restart to take new settings");
+}
+
+/* On a worker's thread. */
+static void report_ended(void *arg) {
+    struct serve *serve = arg;
+    atomic_fetch_add(&serve->ended_reports, 1);
+    uv_async_send(&serve->on_ended);
+}
+
+static void on_worker_ended(uv_async_t *async) {
+    struct serve *serve = async->data;
+    if (atomic_load(&serve->ended_reports) == serve->worker_count)
+        uv_stop(&serve->loop);
+}
+
+/* --- the beginning --- */
+
+/* No core dump may hold a person's data or a secret. The sanitizers need what this forbids. */
+static void forbid_core_dumps(void) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool prepare_process(struct complaint *complaint) {
+    signal(SIGPIPE, SIG_IGN);
+    umask(0077);
+    forbid_core_dumps();
+    raise_file_limit();
+    if (sodium_init() < 0)
+        return complain(complaint, "libsodium could not be initialised");
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return complain(complaint, "libcurl could not be initialised");
+    return true;
+}
+
+static void log_warnings(const struct config *config) {
+    for (size_t i = 0; config->warnings != NULL && config->warnings[i] != NULL; i++)
+        log_warn(config->warnings[i]);
+    if (config->appcode == NULL)
+        log_warn("no AppCode is set: only kept answers can be given");
+    if (config->auth == CONFIG_AUTH_KEYS)
+        log_warn("auth is \"keys\" and there are no clients: every question is refused");
+    log_warn("no package is registered: the balance is unmetered");
+}
+
+static void close_all(const int *fds, int count) {
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+/* The sockets of one worker, one per address. `first`: those of the first worker, NULL for itself.
+ */
+static bool open_listeners(const struct config *config, const int *first, int fds[LISTENERS_MAX],
+                           int *count, struct complaint *complaint) {
+    bool shared = config->workers > 1;
+    *count = 0;
+    for (int i = 0; i < LISTENERS_MAX && config->listen[i] != NULL; i++) {
+        const char *address = config->listen[i];
+        if (first != NULL)
+            fds[i] = listener_open_another(first[i], address, complaint);
+        else
+            fds[i] = listener_is_free(address, complaint)
+                         ? listener_open(address, shared, complaint)
+                         : -1;
+        if (fds[i] < 0) {
+            close_all(fds, *count);
+            return false;
+        }
+        ++*count;
+    }
+    return true;
+}
+
+static bool start_worker(struct serve *serve, int row, int first[LISTENERS_MAX],
+                         struct complaint *complaint) {
+    int fds[LISTENERS_MAX];
+    int count = 0;
+    if (!open_listeners(serve->config, row > 0 ? first : NULL, fds, &count, complaint))
+        return false;
+    if (row == 0)
+        memcpy(first, fds, sizeof fds);
+    const struct worker_settings settings = {
+        .config = serve->config,
+        .clock = &clock_system,
+        .key = &serve->key,
+        .store = serve->store,
+        .draining = &serve->draining,
+        .metrics = serve->metrics,
+        .rows = (int)serve->config->workers,
+        .row = row,
+        .fds = fds,
+        .fd_count = count,
+        .ended = report_ended,
+        .arg = serve,
+    };
+    serve->workers[row] = worker_start(&settings, complaint);
+    if (serve->workers[row] == NULL)
+        return false;
+    serve->worker_count++;
+    return true;
+}
+
+static void log_listeners(const struct config *config, const int *fds) {
+    char name[LISTENER_NAME_SIZE];
+    for (int i = 0; i < LISTENERS_MAX && config->listen[i] != NULL; i++) {
+        listener_name(fds[i], config->listen[i], name);
+        log_info("listening", LOG_TEXT("address", name));
+    }
+}
+
+static bool start_workers(struct serve *serve, struct complaint *complaint) {
+    int first[LISTENERS_MAX] = {0};
+    int rows = (int)serve->config->workers;
+    serve->workers = calloc((size_t)rows, sizeof *serve->workers);
+    if (serve->workers == NULL)
+        return complain(complaint, "no memory for the workers");
+    for (int row = 0; row < rows; row++) {
+        if (!start_worker(serve, row, first, complaint))
+            return false;
+    }
+    log_listeners(serve->config, first);
+    return true;
+}
+
+static bool start_admin(struct serve *serve, struct complaint *complaint) {
+    const char *address = serve->config->admin_listen;
+    char name[LISTENER_NAME_SIZE];
+    if (address[0] == '\0')
+        return true;
+    int fd = listener_open(address, false, complaint);
+    if (fd < 0)
+        return false;
+    listener_name(fd, address, name);
+    serve->service = (struct service){
+        .config = serve->config,
+        .clock = &clock_system,
+        .store = serve->store,
+        .metrics = serve->metrics,
+        .metrics_rows = (int)serve->config->workers,
+        .draining = &serve->draining,
+    };
+    const struct server_settings settings = {
+        .fd = fd,
+        .max_connections = ADMIN_CONNECTIONS,
+        .idle_timeout_s = ADMIN_IDLE_TIMEOUT_S,
+        .routes = admin_routes,
+        .service = &serve->service,
+    };
+    serve->admin = server_new(&serve->loop, &settings, complaint);
+    if (serve->admin == NULL)
+        return false;
+    log_info("admin listening", LOG_TEXT("address", name));
+    return true;
+}
+
+static void start_loop(struct serve *serve) {
+    static const int stop_signals[] = {SIGTERM, SIGINT};
+    uv_loop_init(&serve->loop);
+    uv_async_init(&serve->loop, &serve->on_ended, on_worker_ended);
+    uv_timer_init(&serve->loop, &serve->drain_limit);
+    serve->on_ended.data = serve;
+    for (int i = 0; i < 3; i++) {
+        uv_signal_init(&serve->loop, &serve->signals[i]);
+        serve->signals[i].data = serve;
+    }
+    for (int i = 0; i < 2; i++)
+        uv_signal_start(&serve->signals[i], on_stop_signal, stop_signals[i]);
+    uv_signal_start(&serve->signals[2], on_reload_signal, SIGHUP);
+}
+
+/* What a crash left is said by store_open itself. */
+static bool open_store(struct serve *serve, struct complaint *complaint) {
+    if (!hash_key_load(serve->config, &serve->key, complaint))
+        return false;
+    serve->store = store_open(serve->config->store_url, &clock_system, complaint);
+    if (serve->store == NULL)
+        return false;
+    serve->metrics = metrics_new((int)serve->config->workers);
+    return serve->metrics != NULL || complain(complaint, "no memory for the metrics");
+}
+
+static bool start(struct serve *serve, struct complaint *complaint) {
+    return open_store(serve, complaint) && start_admin(serve, complaint) &&
+           start_workers(serve, complaint);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg) {
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void free_parts(struct serve *serve) {
+    for (int i = 0; i < serve->worker_count; i++)
+        worker_join(serve->workers[i]);
+    free(serve->workers);
+    server_free(serve->admin);
+    uv_walk(&serve->loop, close_handle, NULL);
+    uv_run(&serve->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&serve->loop);
+    if (serve->store != NULL)
+        store_close(serve->store);
+    metrics_free(serve->metrics);
+    sodium_memzero(&serve->key, sizeof serve->key);
+    config_free(serve->config);
+    curl_global_cleanup();
+}
+
+static int run(struct config *config, struct complaint *complaint) {
+    struct serve serve = {.config = config};
+    log_info("sanyao starts", LOG_TEXT("version", SANYAO_VERSION),
+             LOG_NUMBER("workers", config->workers));
+    log_warnings(config);
+    start_loop(&serve);
+    bool started = start(&serve, complaint);
+    if (started)
+        log_info("ready");
+    else
+        drain(&serve);
+    if (started || serve.worker_count > 0)
+        uv_run(&serve.loop, UV_RUN_DEFAULT);
+    free_parts(&serve);
+    if (started)
+        log_info("stopped");
+    return started ? 0 : 1;
+}
+
+static void print_help(void) {
+    fputs("Usage: sanyao serve [--config FILE]\n"
+          "\n"
+          "Serves the API until SIGTERM or SIGINT, which finishes the calls under way and ends\n"
+          "with exit code 0; a second one ends at once.\n"
+          "\n"
+          "  -c, --config FILE   the settings (default: $SANYAO_CONFIG, then\n"
+          "                      /etc/sanyao/sanyao.jsonc, then the environment alone)\n"
+          "  -h, --help          this text\n"
+          "\n"
+          "Every setting can be given as SANYAO_KEY in the environment; see\n"
+          "`sanyao check-config --print`.\n",
+          stdout);
+}
+
+int command_serve(int argc, char **argv) {
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = NULL;
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            print_help();
+            return 0;
+        }
+        if (option != 'c')
+            return 2;
+        path = optarg;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "sanyao serve: '%s' is not expected here; see --help\n", argv[optind]);
+        return 2;
+    }
+    struct complaint complaint = {""};
+    if (!prepare_process(&complaint)) {
+        fprintf(stderr, "sanyao: %s\n", complaint.text);
+        return 1;
+    }
+    struct config *config = config_load(path, environ, &complaint);
+    if (config == NULL) {
+        fprintf(stderr, "sanyao: %s\n", complaint.text);
+        return 1;
+    }
+    log_init((enum log_level)config->log_level, (enum log_format)config->log_format, STDOUT_FILENO);
+    int code = run(config, &complaint);
+    if (code != 0)
+        fprintf(stderr, "sanyao: %s\n", complaint.text);
+    return code;
+}

@@ -1,0 +1,306 @@
+#include "http/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <sodium.h>
+
+#include "http/problem.h"
+#include "http/route.h"
+#include "http/server.h"
+#include "runtime/log.h"
+#include "runtime/text.h"
+
+#define REQUEST_MAGIC 0x53595251u
+
+/* A chunked body is read and dropped up to here, so that its sender sees the 413; beyond, the
+ * connection is cut. */
+#define BODY_DROPPED_MAX ((size_t)1024 * 1024)
+
+/* What is looked for in one pass over the headers. */
+struct head {
+    struct request *request;
+    int hosts;
+    int content_lengths;
+    int transfer_encodings;
+    bool chunked;
+    unsigned long long content_length;
+};
+
+/* --- the head --- */
+
+static bool is_id_character(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c != '\0' && strchr("._:-", c) != NULL);
+}
+
+static bool is_request_id(const char *value, size_t size) {
+    if (size == 0 || size >= REQUEST_ID_SIZE)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (!is_id_character(value[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Version 00 of W3C Trace Context, 3.2: 00-32 hex-16 hex-2 hex, lower case. */
+static bool is_traceparent(const char *value, size_t size) {
+    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    if (size != sizeof form - 1)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        bool hex = (value[i] >= '0' && value[i] <= '9') || (value[i] >= 'a' && value[i] <= 'f');
+        if (form[i] == 'x' ? !hex : value[i] != form[i])
+            return false;
+    }
+    return true;
+}
+
+static void append_list(struct request *request, char list[REQUEST_HEADER_LIST_SIZE],
+                        const char *value) {
+    size_t used = strlen(list);
+    struct text text = {.bytes = list, .size = used, .room = REQUEST_HEADER_LIST_SIZE};
+    if (used > 0)
+        text_add(&text, ", ");
+    text_add(&text, value);
+    request->lists_too_long = request->lists_too_long || text.cut;
+}
+
+static void take_host(struct head *head, const char *value, size_t size) {
+    (void)value;
+    (void)size;
+    head->hosts++;
+}
+
+static void take_content_length(struct head *head, const char *value, size_t size) {
+    (void)size;
+    head->content_lengths++;
+    head->content_length = strtoull(value, NULL, 10);
+}
+
+static void take_transfer_encoding(struct head *head, const char *value, size_t size) {
+    (void)size;
+    head->transfer_encodings++;
+    head->chunked = strcasecmp(value, "chunked") == 0;
+}
+
+static void take_content_type(struct head *head, const char *value, size_t size) {
+    (void)size;
+    head->request->content_type = value;
+}
+
+static void take_cache_control(struct head *head, const char *value, size_t size) {
+    (void)size;
+    append_list(head->request, head->request->cache_control, value);
+}
+
+static void take_prefer(struct head *head, const char *value, size_t size) {
+    (void)size;
+    append_list(head->request, head->request->prefer, value);
+}
+
+static void take_request_id(struct head *head, const char *value, size_t size) {
+    if (is_request_id(value, size))
+        memcpy(head->request->id, value, size + 1);
+}
+
+static void take_traceparent(struct head *head, const char *value, size_t size) {
+    if (is_traceparent(value, size))
+        memcpy(head->request->traceparent, value, size + 1);
+}
+
+static const struct {
+    const char *name;
+    size_t size;
+    void (*take)(struct head *head, const char *value, size_t size);
+} known_headers[] = {
+    {"Host", 4, take_host},
+    {"Content-Length", 14, take_content_length},
+    {"Transfer-Encoding", 17, take_transfer_encoding},
+    {"Content-Type", 12, take_content_type},
+    {"Cache-Control", 13, take_cache_control},
+    {"Prefer", 6, take_prefer},
+    {"X-Request-Id", 12, take_request_id},
+    {"traceparent", 11, take_traceparent},
+};
+
+static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_size, const char *value, size_t value_size) {
+    (void)kind;
+    struct head *head = arg;
+    for (size_t i = 0; i < sizeof known_headers / sizeof known_headers[0]; i++) {
+        if (known_headers[i].size == name_size &&
+            strncasecmp(known_headers[i].name, name, name_size) == 0)
+            known_headers[i].take(head, value != NULL ? value : "", value_size);
+    }
+    return MHD_YES;
+}
+
+static void make_id(struct request *request) {
+    uint8_t random[16];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(request->id, sizeof request->id, random, sizeof random);
+}
+
+/*
+ * What libmicrohttpd lets through and a gateway may read otherwise: two readings of where a request
+ * ends are how requests are smuggled (RFC 9112, 6.3 and 11.2). NULL: the shape is sound.
+ */
+static const char *find_ambiguity(const struct head *head, const char *version) {
+    if (head->transfer_encodings > 0 && head->content_lengths > 0)
+        return "Content-Length and Transfer-Encoding together";
+    if (head->transfer_encodings > 1 || (head->transfer_encodings == 1 && !head->chunked))
+        return "a Transfer-Encoding other than chunked";
+    if (head->content_lengths > 1)
+        return "more than one Content-Length";
+    if (head->hosts > 1)
+        return "more than one Host";
+    if (head->hosts == 0 && strcmp(version, "HTTP/1.1") == 0)
+        return "no Host";
+    return NULL;
+}
+
+/* --- the reply --- */
+
+static enum MHD_Result queue_answer(struct request *request) {
+    struct MHD_Response *response = request->response;
+    if (response == NULL)
+        return MHD_NO;
+    request->response = NULL;
+    enum MHD_Result queued =
+        MHD_queue_response(request->connection, request->http_status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+void request_answer(struct request *request, unsigned http_status, struct MHD_Response *response) {
+    bool suspended = request->state == REQUEST_WAITING;
+    request->http_status = http_status;
+    request->response = response;
+    request->state = REQUEST_ANSWERED;
+    log_debug("request", LOG_TEXT("request_id", request->id), LOG_TEXT("method", request->method),
+              LOG_NUMBER("http_status", http_status));
+    if (!suspended)
+        return;
+    MHD_resume_connection(request->connection);
+    server_poke(request->server);
+}
+
+/* --- the life --- */
+
+void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connection) {
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return NULL;
+    request->magic = REQUEST_MAGIC;
+    request->server = arg;
+    request->connection = connection;
+    request->uri_too_long = strlen(uri) > REQUEST_URI_MAX;
+    server_count(request->server, 1);
+    return request;
+}
+
+static enum MHD_Result begin(struct request *request, const char *version) {
+    struct head head = {.request = request};
+    MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &head);
+    if (request->id[0] == '\0')
+        make_id(request);
+    const char *ambiguity = find_ambiguity(&head, version);
+    request->close = ambiguity != NULL || head.content_length > REQUEST_BODY_MAX;
+    request->state = REQUEST_READING;
+    if (!request->close)
+        return MHD_YES;
+    if (ambiguity != NULL)
+        problem_answer(request, PROBLEM_MALFORMED_REQUEST, ambiguity, BILLED_NO);
+    else
+        problem_answer(request, PROBLEM_BODY_TOO_LARGE, NULL, BILLED_NO);
+    return queue_answer(request);
+}
+
+static enum MHD_Result take_body(struct request *request, const char *upload, size_t *upload_size) {
+    size_t size = *upload_size;
+    *upload_size = 0;
+    if (request->body_too_large || size > REQUEST_BODY_MAX - request->body_size) {
+        request->body_too_large = true;
+        request->body_dropped += size;
+        return request->body_dropped > BODY_DROPPED_MAX ? MHD_NO : MHD_YES;
+    }
+    char *grown = realloc(request->body, request->body_size + size);
+    if (grown == NULL)
+        return MHD_NO;
+    memcpy(grown + request->body_size, upload, size);
+    request->body = grown;
+    request->body_size += size;
+    return MHD_YES;
+}
+
+static void dispatch(struct request *request) {
+    char allowed[ROUTE_ALLOWED_SIZE];
+    const struct route *route =
+        route_find(server_routes(request->server), request->method, request->path, allowed);
+    if (request->uri_too_long)
+        problem_answer(request, PROBLEM_URI_TOO_LONG, NULL, BILLED_NO);
+    else if (request->body_too_large)
+        problem_answer(request, PROBLEM_BODY_TOO_LARGE, NULL, BILLED_NO);
+    else if (route != NULL)
+        route->handle(request, server_service(request->server));
+    else if (allowed[0] != '\0')
+        problem_answer_not_allowed(request, allowed);
+    else
+        problem_answer(request, PROBLEM_NOT_FOUND, NULL, BILLED_NO);
+}
+
+static enum MHD_Result finish_reading(struct request *request) {
+    dispatch(request);
+    if (request->state == REQUEST_ANSWERED)
+        return queue_answer(request);
+    request->state = REQUEST_WAITING;
+    MHD_suspend_connection(request->connection);
+    return MHD_YES;
+}
+
+enum MHD_Result request_on_access(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context) {
+    (void)arg;
+    (void)connection;
+    struct request *request = *context;
+    if (request == NULL || request->magic != REQUEST_MAGIC)
+        return MHD_NO;
+    switch (request->state) {
+    case REQUEST_NEW:
+        request->method = method;
+        request->path = url;
+        return begin(request, version);
+    case REQUEST_READING:
+        return *upload_size > 0 ? take_body(request, upload, upload_size) : finish_reading(request);
+    case REQUEST_ANSWERED:
+        return queue_answer(request);
+    case REQUEST_WAITING:
+        break;
+    }
+    return MHD_NO;
+}
+
+void request_on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_RequestTerminationCode code) {
+    (void)arg;
+    (void)connection;
+    (void)code;
+    struct request *request = *context;
+    *context = NULL;
+    if (request == NULL)
+        return;
+    if (request->response != NULL)
+        MHD_destroy_response(request->response);
+    if (request->body != NULL)
+        sodium_memzero(request->body, request->body_size);
+    server_count(request->server, -1);
+    free(request->body);
+    free(request->work);
+    request->magic = 0;
+    free(request);
+}

@@ -1,0 +1,60 @@
+#pragma once
+/*
+ * request: one HTTP request, from its first line to the last byte of its reply.
+ *
+ *   NEW ── head read ──→ READING ── body read ──→ (route) ─┬─ answered at once ──→ ANSWERED
+ *    └── shape refused ──→ ANSWERED, and the connection ends └─ later: WAITING ──→ ANSWERED
+ *
+ * WAITING is a connection suspended in libmicrohttpd. The request is freed only when the library
+ * says that it is completed. One thread: the server's loop.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <microhttpd.h>
+
+struct server;
+
+#define REQUEST_BODY_MAX         ((size_t)16 * 1024)
+#define REQUEST_URI_MAX          4096
+#define REQUEST_ID_SIZE          65
+#define REQUEST_TRACEPARENT_SIZE 64
+#define REQUEST_HEADER_LIST_SIZE 512
+
+enum request_state { REQUEST_NEW, REQUEST_READING, REQUEST_WAITING, REQUEST_ANSWERED };
+
+struct request {
+    unsigned magic;
+    enum request_state state;
+    struct server *server;
+    struct MHD_Connection *connection;
+    const char *method; /* the library's, valid till the end */
+    const char *path;
+    bool uri_too_long;
+    bool lists_too_long; /* Cache-Control or Prefer beyond what is kept */
+    bool close;          /* the connection ends with this reply */
+    bool body_too_large;
+    char id[REQUEST_ID_SIZE];
+    char traceparent[REQUEST_TRACEPARENT_SIZE]; /* empty: none, or not valid */
+    const char *content_type;                   /* the library's, or NULL */
+    char cache_control[REQUEST_HEADER_LIST_SIZE];
+    char prefer[REQUEST_HEADER_LIST_SIZE];
+    char *body; /* owned; NULL: none */
+    size_t body_size;
+    size_t body_dropped;
+    unsigned http_status;
+    struct MHD_Response *response; /* owned; with ANSWERED */
+    void *work;                    /* owned; what a route keeps till the end */
+};
+
+/* `response` is taken; NULL ends the connection. At once while the route's handler runs, or later;
+ * once. */
+void request_answer(struct request *request, unsigned http_status, struct MHD_Response *response);
+
+/* libmicrohttpd's callbacks; `arg` is the struct server. */
+void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result request_on_access(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context);
+void request_on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_RequestTerminationCode code);

@@ -1,0 +1,45 @@
+#include "http/response.h"
+
+#include <stdio.h>
+
+#include "http/server.h"
+#include "http/service.h"
+
+static struct MHD_Response *make(const struct request *request, const char *content_type,
+                                 const char *body, size_t size, enum MHD_ResponseMemoryMode mode) {
+    /* The library's interface takes a pointer to mutable bytes and leaves them alone. */
+    union {
+        const char *bytes;
+        void *buffer;
+    } borrowed = {.bytes = body};
+    struct MHD_Response *response = MHD_create_response_from_buffer(size, borrowed.buffer, mode);
+    response_add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    response_add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    response_add(response, "X-Request-Id", request->id);
+    if (request->traceparent[0] != '\0')
+        response_add(response, "traceparent", request->traceparent);
+    if (request->close || service_is_draining(server_service(request->server)))
+        response_add(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return response;
+}
+
+struct MHD_Response *response_new(const struct request *request, const char *content_type,
+                                  const char *body, size_t size) {
+    return make(request, content_type, body, size, MHD_RESPMEM_MUST_COPY);
+}
+
+struct MHD_Response *response_new_static(const struct request *request, const char *content_type,
+                                         const char *body, size_t size) {
+    return make(request, content_type, body, size, MHD_RESPMEM_PERSISTENT);
+}
+
+void response_add(struct MHD_Response *response, const char *name, const char *value) {
+    if (response != NULL)
+        MHD_add_response_header(response, name, value);
+}
+
+void response_add_number(struct MHD_Response *response, const char *name, int64_t value) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    response_add(response, name, text);
+}

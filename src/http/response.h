@@ -1,0 +1,25 @@
+#pragma once
+/*
+ * response: a reply with the headers that every one of ours carries.
+ *
+ * Cache-Control: no-store (no gateway may keep people's data), X-Request-Id, and traceparent when
+ * the caller sent one; Connection: close when the connection ends with it.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <microhttpd.h>
+
+#include "http/request.h"
+
+/* Copies the body. NULL without memory; the other functions accept that, and request_answer then
+ * ends the connection. */
+struct MHD_Response *response_new(const struct request *request, const char *content_type,
+                                  const char *body, size_t size);
+
+/* As response_new, but borrows a body that outlives every request. */
+struct MHD_Response *response_new_static(const struct request *request, const char *content_type,
+                                         const char *body, size_t size);
+
+void response_add(struct MHD_Response *response, const char *name, const char *value);
+void response_add_number(struct MHD_Response *response, const char *name, int64_t value);

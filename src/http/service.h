@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * service: what the routes of one listener work with.
+ *
+ * One per worker for the service API, and one for the admin listener (without a verifier). The
+ * parts are borrowed; `draining` is set from the main thread and read by all.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/verifier.h"
+#include "runtime/clock.h"
+#include "runtime/config.h"
+#include "runtime/metrics.h"
+#include "store/store.h"
+
+struct service {
+    const struct config *config;
+    const struct clock *clock;
+    struct store *store;
+    struct verifier *verifier; /* NULL on the admin listener */
+    const struct metrics_row *metrics;
+    int metrics_rows;
+    const atomic_bool *draining;
+};
+
+static inline bool service_is_draining(const struct service *service) {
+    return atomic_load_explicit(service->draining, memory_order_relaxed);
+}

@@ -1,0 +1,58 @@
+#include "http/system_routes.h"
+
+#include "http/response.h"
+#include "http/service.h"
+#include "runtime/text.h"
+
+extern const char openapi_yaml[];
+extern const size_t openapi_yaml_size;
+
+#define JSON_TYPE    "application/json; charset=utf-8"
+#define METRICS_SIZE ((size_t)32 * 1024)
+
+void system_healthz(struct request *request, struct service *service) {
+    (void)service;
+    static const char body[] = "{\"status\":\"ok\"}\n";
+    request_answer(request, MHD_HTTP_OK,
+                   response_new_static(request, JSON_TYPE, body, sizeof body - 1));
+}
+
+static void add_check(struct text *json, const char *name, const char *found) {
+    text_addf(json, ",\"%s\":", name);
+    text_add_json(json, found);
+}
+
+void system_readyz(struct request *request, struct service *service) {
+    struct complaint store_says = {"ok"};
+    bool store_works = store_ready(service->store, &store_says);
+    bool has_credential = service->config->appcode != NULL;
+    bool draining = service_is_draining(service);
+    bool ready = store_works && has_credential && !draining;
+    char body[2048];
+    struct text json = text_over(body, sizeof body);
+    text_addf(&json, "{\"status\":\"%s\",\"checks\":{\"process\":\"%s\"",
+              ready ? "ready" : "not_ready", draining ? "draining" : "ok");
+    add_check(&json, "store", store_works ? "ok" : store_says.text);
+    add_check(&json, "credential", has_credential ? "ok" : "no AppCode is set");
+    text_add(&json, "},\"balance\":\"unmetered\"}\n");
+    struct MHD_Response *response = response_new(request, JSON_TYPE, body, json.size);
+    if (!ready)
+        response_add_number(response, "Retry-After", 1);
+    request_answer(request, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, response);
+}
+
+void system_metrics(struct request *request, struct service *service) {
+    char body[METRICS_SIZE];
+    struct text text = text_over(body, sizeof body);
+    metrics_print(service->metrics, service->metrics_rows, &text);
+    request_answer(
+        request, MHD_HTTP_OK,
+        response_new(request, "text/plain; version=0.0.4; charset=utf-8", body, text.size));
+}
+
+void system_openapi(struct request *request, struct service *service) {
+    (void)service;
+    request_answer(
+        request, MHD_HTTP_OK,
+        response_new_static(request, "application/yaml", openapi_yaml, openapi_yaml_size));
+}

@@ -1,0 +1,305 @@
+#include "http/verify_routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/problem.h"
+#include "http/question.h"
+#include "http/response.h"
+#include "http/service.h"
+#include "runtime/text.h"
+
+/* All members at their longest, with every byte escaped. */
+#define BODY_SIZE ((size_t)8 * 1024)
+
+/* A caller may wait this much longer than the call may take, and no more. */
+#define WAIT_SLACK_MS 1000
+
+/* How a verdict reads in the body. */
+typedef void (*form)(const struct request *request, const struct triple *triple,
+                     const struct verdict *verdict, struct text *json);
+
+/* What a question keeps while it waits: request->work. */
+struct question {
+    struct asker asker;
+    struct request *request;
+    struct service *service;
+    form write;
+    int64_t preferred_wait_s; /* -1: none was preferred */
+};
+
+/* --- the reply --- */
+
+static const char *trace_id_of(const struct request *request, const struct verdict *verdict) {
+    return verdict->source == SOURCE_LOCAL ? request->id : verdict->answer.trace_id;
+}
+
+static void add_member(struct text *json, const char *name, const char *value) {
+    text_addf(json, "%s\"%s\":", json->size > 1 ? "," : "", name);
+    text_add_json(json, value);
+}
+
+static void add_time(struct text *json, const char *name, int64_t unix_s) {
+    char time[CLOCK_RFC3339_SIZE];
+    clock_format_rfc3339(unix_s, time);
+    add_member(json, name, time);
+}
+
+static void write_ours(const struct request *request, const struct triple *triple,
+                       const struct verdict *verdict, struct text *json) {
+    static const char *const source_name[] = {
+        [SOURCE_UPSTREAM] = "upstream",
+        [SOURCE_CACHE] = "cache",
+        [SOURCE_STALE] = "stale",
+        [SOURCE_LOCAL] = "local",
+    };
+    const struct answer *answer = &verdict->answer;
+    struct triple_echo echo;
+    triple_mask(triple, &echo);
+    text_add(json, "{");
+    add_member(json, "status", answer->status);
+    add_member(json, "msg", answer_msg(answer));
+    add_member(json, "result", result_name(verdict->kind, answer->virtual_operator));
+    add_member(json, "mobileType", answer->mobile_type);
+    add_member(json, "idCard", echo.id_card);
+    add_member(json, "mobile", echo.mobile);
+    add_member(json, "name", echo.name);
+    add_member(json, "traceId", trace_id_of(request, verdict));
+    add_member(json, "source", source_name[verdict->source]);
+    text_add(json, verdict->billed == BILLED_NO ? ",\"billed\":false" : ",\"billed\":true");
+    add_time(json, "checkedAt", answer->checked_at);
+    if (verdict->kept)
+        add_time(json, "expiresAt", answer->expires_at);
+    text_add(json, "}\n");
+}
+
+/* Upstream's own seven fields in its own order, then what it sent beyond them. */
+static void write_drop_in(const struct request *request, const struct triple *triple,
+                          const struct verdict *verdict, struct text *json) {
+    const struct answer *answer = &verdict->answer;
+    struct triple_echo echo;
+    triple_mask(triple, &echo);
+    text_add(json, "{");
+    add_member(json, "status", answer->status);
+    add_member(json, "msg", answer_msg(answer));
+    add_member(json, "idCard", echo.id_card);
+    add_member(json, "mobile", echo.mobile);
+    add_member(json, "mobileType", answer->mobile_type);
+    add_member(json, "name", echo.name);
+    add_member(json, "traceId", trace_id_of(request, verdict));
+    if (answer->extra[0] != '\0')
+        text_addf(json, ",%s", answer->extra);
+    text_add(json, "}");
+}
+
+/* RFC 9211. */
+static void add_cache_status(struct MHD_Response *response, const struct verdict *verdict,
+                             int64_t now) {
+    static const char *const forward_name[] = {
+        [FORWARD_NONE] = "",           [FORWARD_MISS] = "miss",     [FORWARD_STALE] = "stale",
+        [FORWARD_REQUEST] = "request", [FORWARD_BYPASS] = "bypass",
+    };
+    char value[96];
+    struct text text = text_over(value, sizeof value);
+    text_add(&text, "sanyao; ");
+    if (verdict->forward == FORWARD_NONE) {
+        text_add(&text, "hit; ttl=");
+        text_add_number(&text, verdict->answer.expires_at - now);
+    } else {
+        text_addf(&text, "fwd=%s", forward_name[verdict->forward]);
+    }
+    if (verdict->source == SOURCE_LOCAL)
+        text_add(&text, "; detail=local");
+    if (verdict->stored)
+        text_add(&text, "; stored");
+    if (verdict->collapsed)
+        text_add(&text, "; collapsed");
+    response_add(response, "Cache-Status", value);
+}
+
+static void add_preference(struct MHD_Response *response, const struct question *question) {
+    if (question->preferred_wait_s < 0)
+        return;
+    char value[32];
+    struct text text = text_over(value, sizeof value);
+    text_add(&text, "wait=");
+    text_add_number(&text, question->preferred_wait_s);
+    response_add(response, "Preference-Applied", value);
+}
+
+static void answer_with(const struct question *question, const struct verdict *verdict) {
+    struct request *request = question->request;
+    int64_t now = clock_unix_ms(question->service->clock) / 1000;
+    char body[BODY_SIZE];
+    struct text json = text_over(body, sizeof body);
+    question->write(request, &question->asker.triple, verdict, &json);
+    struct MHD_Response *response =
+        response_new(request, "application/json; charset=utf-8", body, json.size);
+    add_cache_status(response, verdict, now);
+    if (verdict->forward == FORWARD_NONE) {
+        int64_t age = now - verdict->answer.checked_at;
+        response_add_number(response, "Age", age > 0 ? age : 0);
+    }
+    add_preference(response, question);
+    request_answer(request, MHD_HTTP_OK, response);
+}
+
+/* The one failure whose general words would mislead: nobody refused, there is nothing to refuse. */
+static const char *detail_of(const struct service *service, enum failure failure) {
+    if (failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL && service->config->appcode == NULL)
+        return "No AppCode is set; the operator must set `appcode`.";
+    return NULL;
+}
+
+static void conclude(struct question *question, const struct verdict *verdict) {
+    if (verdict->failure == FAILURE_NONE)
+        answer_with(question, verdict);
+    else
+        problem_answer(question->request, problem_of(verdict->failure),
+                       detail_of(question->service, verdict->failure), verdict->billed);
+    triple_wipe(&question->asker.triple);
+}
+
+static void on_answered(struct asker *asker, const struct verdict *verdict) {
+    conclude((struct question *)asker, verdict);
+}
+
+/* --- the question --- */
+
+static bool refuse(struct request *request, enum problem problem, const char *detail) {
+    problem_answer(request, problem, detail, BILLED_NO);
+    return false;
+}
+
+/* Without clients there is no key that could be right. */
+static bool authenticate(struct request *request, const struct service *service) {
+    if (service->config->auth == CONFIG_AUTH_OFF)
+        return true;
+    return refuse(request, PROBLEM_UNAUTHENTICATED, NULL);
+}
+
+static bool read_directives(struct question *question) {
+    struct request *request = question->request;
+    const struct config *config = question->service->config;
+    struct freshness_wish *wish = &question->asker.wish;
+    int64_t longest_s = (config->upstream_timeout_ms + WAIT_SLACK_MS) / 1000;
+    int64_t wait_s = 0;
+    if (request->lists_too_long)
+        return refuse(request, PROBLEM_MALFORMED_REQUEST,
+                      "Cache-Control and Prefer have at most 511 bytes each.");
+    if (!freshness_parse(request->cache_control, wish))
+        return refuse(request, PROBLEM_MALFORMED_REQUEST,
+                      "Cache-Control holds a directive whose value is not a number of seconds.");
+    if ((wish->no_cache || wish->max_age == 0) && !wish->only_if_cached &&
+        !config->anonymous_refresh)
+        return refuse(request, PROBLEM_REFRESH_NOT_ALLOWED, NULL);
+    question->asker.wait_ms = config->request_timeout_ms;
+    question->preferred_wait_s = -1;
+    if (freshness_parse_wait(request->prefer, &wait_s)) {
+        question->preferred_wait_s = wait_s < longest_s ? wait_s : longest_s;
+        question->asker.wait_ms = question->preferred_wait_s * 1000;
+    }
+    return true;
+}
+
+static void ask(struct question *question) {
+    struct verdict verdict;
+    if (!read_directives(question))
+        return;
+    question->asker.answered = on_answered;
+    if (verifier_ask(question->service->verifier, &question->asker, &verdict))
+        conclude(question, &verdict);
+}
+
+/* Kept by the request and freed with it. */
+static struct question *new_question(struct request *request, struct service *service, form write) {
+    struct question *question = malloc(sizeof *question);
+    if (question == NULL) {
+        problem_answer(request, PROBLEM_OVERLOADED, NULL, BILLED_NO);
+        return NULL;
+    }
+    question->request = request;
+    question->service = service;
+    question->write = write;
+    request->work = question;
+    return question;
+}
+
+static bool is_json(const char *content_type) {
+    static const char json[] = "application/json";
+    if (content_type == NULL || strncasecmp(content_type, json, sizeof json - 1) != 0)
+        return false;
+    return strchr("; \t", content_type[sizeof json - 1]) != NULL;
+}
+
+void verify_post(struct request *request, struct service *service) {
+    struct complaint complaint;
+    if (!authenticate(request, service))
+        return;
+    if (!is_json(request->content_type)) {
+        problem_answer(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, BILLED_NO);
+        return;
+    }
+    struct question *question = new_question(request, service, write_ours);
+    if (question == NULL)
+        return;
+    if (question_read_json(request->body != NULL ? request->body : "", request->body_size,
+                           &question->asker.triple, &complaint))
+        ask(question);
+    else
+        problem_answer(request, PROBLEM_MALFORMED_REQUEST, complaint.text, BILLED_NO);
+}
+
+struct query {
+    struct triple *triple;
+    unsigned seen;
+    bool strict; /* are unknown parameters refused? */
+    struct complaint complaint;
+};
+
+static enum MHD_Result on_parameter(void *arg, enum MHD_ValueKind kind, const char *name,
+                                    size_t name_size, const char *value, size_t value_size) {
+    (void)kind;
+    struct query *query = arg;
+    for (int field = TRIPLE_NAME; field <= TRIPLE_MOBILE; field++) {
+        const char *known = question_field_name[field];
+        if (strlen(known) != name_size || memcmp(known, name, name_size) != 0)
+            continue;
+        bool added = question_add(query->triple, &query->seen, (enum triple_field)field,
+                                  value != NULL ? value : "", value_size, &query->complaint);
+        return added ? MHD_YES : MHD_NO;
+    }
+    if (!query->strict)
+        return MHD_YES;
+    complain(&query->complaint, "The query holds an unknown parameter.");
+    return MHD_NO;
+}
+
+static void ask_by_query(struct request *request, struct service *service, form write,
+                         bool strict) {
+    struct question *question = new_question(request, service, write);
+    if (question == NULL)
+        return;
+    struct query query = {.triple = &question->asker.triple, .strict = strict};
+    query.complaint.text[0] = '\0';
+    MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, on_parameter, &query);
+    if (query.complaint.text[0] == '\0' && question_complete(query.seen, &query.complaint))
+        ask(question);
+    else
+        problem_answer(request, PROBLEM_MALFORMED_REQUEST, query.complaint.text, BILLED_NO);
+}
+
+void verify_get(struct request *request, struct service *service) {
+    if (!authenticate(request, service))
+        return;
+    if (service->config->get)
+        ask_by_query(request, service, write_ours, true);
+    else
+        problem_answer(request, PROBLEM_GET_DISABLED, NULL, BILLED_NO);
+}
+
+void verify_drop_in(struct request *request, struct service *service) {
+    if (authenticate(request, service))
+        ask_by_query(request, service, write_drop_in, false);
+}

@@ -1,0 +1,226 @@
+#include "runtime/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "core/verifier.h"
+#include "http/server.h"
+#include "http/service.h"
+#include "http/system_routes.h"
+#include "http/verify_routes.h"
+#include "store/memory.h"
+#include "upstream/call.h"
+
+#define DRAIN_WATCH_MS 5
+
+static const struct route service_routes[] = {
+    {"POST", "/verify", verify_post},
+    {"GET", "/verify", verify_get},
+    {"GET", "/carrieroperator", verify_drop_in},
+    {"GET", "/healthz", system_healthz},
+    {"HEAD", "/healthz", system_healthz},
+    {"GET", "/readyz", system_readyz},
+    {"HEAD", "/readyz", system_readyz},
+    {"GET", "/openapi.yaml", system_openapi},
+    {"HEAD", "/openapi.yaml", system_openapi},
+    {NULL, NULL, NULL},
+};
+
+struct worker {
+    struct worker_settings settings;
+    pthread_t thread;
+    uv_loop_t loop;
+    uv_async_t drain;
+    uv_timer_t watch; /* while draining: is everything done? */
+    struct store_client *store;
+    struct memory *memory;
+    struct upstream *upstream;
+    struct verifier *verifier;
+    struct service service;
+    struct server **servers;
+    int server_count;
+};
+
+static void on_changed(void *arg, const struct digest *triple) {
+    struct worker *worker = arg;
+    memory_drop(worker->memory, triple);
+}
+
+/* --- the end --- */
+
+static void free_parts(struct worker *worker) {
+    for (int i = 0; i < worker->server_count; i++)
+        server_free(worker->servers[i]);
+    free(worker->servers);
+    verifier_free(worker->verifier);
+    upstream_free(worker->upstream);
+    if (worker->store != NULL)
+        store_detach(worker->store);
+    memory_free(worker->memory);
+    uv_close((uv_handle_t *)&worker->drain, NULL);
+    uv_close((uv_handle_t *)&worker->watch, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+}
+
+static bool is_done(const struct worker *worker) {
+    for (int i = 0; i < worker->server_count; i++) {
+        if (server_active(worker->servers[i]) > 0)
+            return false;
+    }
+    return verifier_is_idle(worker->verifier);
+}
+
+static void on_watch(uv_timer_t *watch) {
+    struct worker *worker = watch->data;
+    if (is_done(worker))
+        uv_stop(&worker->loop);
+}
+
+static void on_drain(uv_async_t *drain) {
+    struct worker *worker = drain->data;
+    for (int i = 0; i < worker->server_count; i++)
+        server_stop_listening(worker->servers[i]);
+    verifier_drain(worker->verifier);
+    uv_timer_start(&worker->watch, on_watch, 0, DRAIN_WATCH_MS);
+}
+
+static void *run(void *arg) {
+    struct worker *worker = arg;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    free_parts(worker);
+    worker->settings.ended(worker->settings.arg);
+    return NULL;
+}
+
+void worker_drain(struct worker *worker) {
+    uv_async_send(&worker->drain);
+}
+
+void worker_join(struct worker *worker) {
+    pthread_join(worker->thread, NULL);
+    free(worker);
+}
+
+/* --- the beginning --- */
+
+/* A bound on the whole process, shared out; at least one each. */
+static int64_t share(int64_t whole, int workers) {
+    int64_t part = (whole + workers - 1) / workers;
+    return part > 0 || whole == 0 ? part : 1;
+}
+
+static bool start_upstream(struct worker *worker, struct complaint *complaint) {
+    const struct config *config = worker->settings.config;
+    const struct upstream_settings settings = {
+        .url = config->upstream_url,
+        .ca_file = config->upstream_ca_file,
+        .appcode = config->appcode,
+        .connect_timeout_ms = config->upstream_connect_timeout_ms,
+        .timeout_ms = config->upstream_timeout_ms,
+        .keepalive_ms = config->upstream_keepalive_ms,
+        .max_connections = share(config->upstream_max_connections, worker->settings.rows),
+        .max_waiting = share(config->upstream_max_waiting, worker->settings.rows),
+    };
+    worker->upstream = upstream_new(&worker->loop, &settings,
+                                    &worker->settings.metrics[worker->settings.row], complaint);
+    return worker->upstream != NULL;
+}
+
+static bool start_verifier(struct worker *worker, struct complaint *complaint) {
+    const struct worker_settings *settings = &worker->settings;
+    worker->memory =
+        memory_new((size_t)share(settings->config->cache_memory_entries, settings->rows));
+    worker->store = store_attach(settings->store, &worker->loop, on_changed, worker, complaint);
+    if (worker->store == NULL || !start_upstream(worker, complaint))
+        return false;
+    const struct verifier_parts parts = {
+        .loop = &worker->loop,
+        .clock = settings->clock,
+        .config = settings->config,
+        .key = settings->key,
+        .store = worker->store,
+        .memory = worker->memory,
+        .upstream = worker->upstream,
+        .metrics = &settings->metrics[settings->row],
+    };
+    worker->verifier = verifier_new(&parts);
+    if (worker->memory == NULL || worker->verifier == NULL)
+        return complain(complaint, "no memory for a worker");
+    return true;
+}
+
+static void close_rest(const struct worker_settings *settings, int from) {
+    for (int i = from; i < settings->fd_count; i++)
+        close(settings->fds[i]);
+}
+
+static bool start_servers(struct worker *worker, struct complaint *complaint) {
+    const struct worker_settings *settings = &worker->settings;
+    const struct config *config = settings->config;
+    worker->service = (struct service){
+        .config = config,
+        .clock = settings->clock,
+        .store = settings->store,
+        .verifier = worker->verifier,
+        .metrics = settings->metrics,
+        .metrics_rows = settings->rows,
+        .draining = settings->draining,
+    };
+    worker->servers = calloc((size_t)settings->fd_count, sizeof(struct server *));
+    if (worker->servers == NULL) {
+        close_rest(settings, 0);
+        return complain(complaint, "no memory for a worker");
+    }
+    for (int i = 0; i < settings->fd_count; i++) {
+        const struct server_settings server = {
+            .fd = settings->fds[i],
+            .max_connections = (unsigned)share(config->max_connections, settings->rows),
+            .idle_timeout_s = (unsigned)((config->idle_timeout_ms + 999) / 1000),
+            .routes = service_routes,
+            .service = &worker->service,
+        };
+        worker->servers[i] = server_new(&worker->loop, &server, complaint);
+        if (worker->servers[i] == NULL) {
+            close_rest(settings, i + 1);
+            return false;
+        }
+        worker->server_count++;
+    }
+    return true;
+}
+
+static bool start_parts(struct worker *worker, struct complaint *complaint) {
+    if (!start_verifier(worker, complaint)) {
+        close_rest(&worker->settings, 0);
+        return false;
+    }
+    return start_servers(worker, complaint);
+}
+
+struct worker *worker_start(const struct worker_settings *settings, struct complaint *complaint) {
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        complain(complaint, "no memory for a worker");
+        close_rest(settings, 0);
+        return NULL;
+    }
+    worker->settings = *settings;
+    uv_loop_init(&worker->loop);
+    uv_async_init(&worker->loop, &worker->drain, on_drain);
+    uv_timer_init(&worker->loop, &worker->watch);
+    worker->drain.data = worker;
+    worker->watch.data = worker;
+    bool built = start_parts(worker, complaint);
+    if (built && pthread_create(&worker->thread, NULL, run, worker) == 0)
+        return worker;
+    if (built)
+        complain(complaint,
+                 "no thread for a worker; is the limit of processes (ulimit -u) too low?");
+    free_parts(worker);
+    free(worker);
+    return NULL;
+}
