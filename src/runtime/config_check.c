@@ -95,8 +95,7 @@ static bool is_loopback(const struct authority *authority) {
 const char *config_check_address(const char *text) {
     if (starts_with(text, UNIX_PREFIX)) {
         size_t size = strlen(text + strlen(UNIX_PREFIX));
-        return size >= 1 && size <= 107 ? NULL
-                                        : "must have a path of 1 to 107 bytes behind unix:";
+        return size >= 1 && size <= 107 ? NULL : "must have a path of 1 to 107 bytes behind unix:";
     }
     struct authority authority;
     bool good = split_authority(text, strlen(text), &authority) && authority.has_port;
@@ -133,8 +132,8 @@ static const char *url_rest(const char *url) {
 
 static bool is_path(const char *path) {
     for (; *path != '\0'; path++) {
-        bool escape = path[0] == '%' && isxdigit((unsigned char)path[1]) &&
-                      isxdigit((unsigned char)path[2]);
+        bool escape =
+            path[0] == '%' && isxdigit((unsigned char)path[1]) && isxdigit((unsigned char)path[2]);
         bool plain = isalnum((unsigned char)*path) || strchr("-._~!$&'()*+,;=:@/", *path) != NULL;
         if (!escape && !plain)
             return false;
@@ -173,8 +172,7 @@ bool config_url_is_plain(const char *url) {
 const char *config_check_status(const char *text) {
     size_t size = strlen(text);
     bool good = strcmp(text, "*") == 0 ||
-                (size >= 1 && size < RESULT_STATUS_SIZE &&
-                 strspn(text, "0123456789") == size);
+                (size >= 1 && size < RESULT_STATUS_SIZE && strspn(text, "0123456789") == size);
     return good ? NULL : "must be a status such as \"01\", or \"*\" for every answer";
 }
 
@@ -186,8 +184,7 @@ const char *config_check_prefix(const char *text) {
 
 const char *config_check_hash_key(const char *text) {
     bool good = strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
-    return good ? NULL
-                : "must be 64 hexadecimal characters; `openssl rand -hex 32` makes one";
+    return good ? NULL : "must be 64 hexadecimal characters; `openssl rand -hex 32` makes one";
 }
 
 const char *config_check_appcode(const char *text) {

@@ -82,8 +82,7 @@ size_t config_text_line(const char *text, size_t size, size_t offset);
  * (from 0), one per nested object. By ordinals and not by names, so that escapes in names and
  * duplicates need no care.
  */
-size_t config_text_member_line(const char *text, size_t size, const size_t *ordinals,
-                               size_t depth);
+size_t config_text_member_line(const char *text, size_t size, const size_t *ordinals, size_t depth);
 
 /* ---- a settings file ---- */
 

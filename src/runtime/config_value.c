@@ -243,7 +243,7 @@ static bool list_from_text(const struct config_setting *setting, const char *tex
 static bool list_from_json(const struct config_setting *setting, const cJSON *item,
                            union config_value *value, struct complaint *why) {
     value->list = NULL;
-    bool good = cJSON_IsArray(item) || complain(why, "must be a list: [\"…\", \"…\"]");
+    bool good = cJSON_IsArray(item) || complain(why, "must be a list: [\"...\", \"...\"]");
     const cJSON *member = good ? item->child : NULL;
     for (; good && member != NULL; member = member->next) {
         if (!cJSON_IsString(member))
@@ -302,9 +302,9 @@ void config_value_free(const struct config_setting *setting, union config_value 
 /* The bytes of the union that a type's member in struct config has. */
 static size_t member_size(const struct config_setting *setting) {
     static const size_t sizes[] = {
-        [CONFIG_BOOL] = sizeof(bool),          [CONFIG_INTEGER] = sizeof(int64_t),
-        [CONFIG_DURATION] = sizeof(int64_t),   [CONFIG_STRING] = sizeof(char *),
-        [CONFIG_LIST] = sizeof(config_list),   [CONFIG_ENUM] = sizeof(int64_t),
+        [CONFIG_BOOL] = sizeof(bool),        [CONFIG_INTEGER] = sizeof(int64_t),
+        [CONFIG_DURATION] = sizeof(int64_t), [CONFIG_STRING] = sizeof(char *),
+        [CONFIG_LIST] = sizeof(config_list), [CONFIG_ENUM] = sizeof(int64_t),
         [CONFIG_SECRET] = sizeof(char *),
     };
     return sizes[setting->type];

@@ -27,8 +27,7 @@ enum secret_outcome {
  * SECRET_SIZE_MAX bytes. One trailing newline ("\n" or "\r\n") is taken off.
  */
 enum secret_outcome secret_read(const char *path, struct secret *secret,
-                                struct complaint *complaint)
-    __attribute__((warn_unused_result));
+                                struct complaint *complaint) __attribute__((warn_unused_result));
 
 /* A guarded copy of `text`; NULL without memory. Free with secret_free. */
 char *secret_copy(const char *text);

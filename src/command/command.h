@@ -1,0 +1,23 @@
+#pragma once
+/*
+ * command: what the words behind `sanyao` do, one file each.
+ *
+ * A command gets its own name as argv[0], prints what was asked for on standard output and what
+ * went wrong on standard error, and returns the exit code. Called on the main thread, once.
+ */
+
+enum command_exit {
+    COMMAND_DONE = 0,
+    COMMAND_FAILED = 1,
+    COMMAND_MISUSED = 2,  /* unknown option, missing argument */
+    COMMAND_NEGATIVE = 3, /* it worked, and the answer is no */
+};
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary; /* one line of help */
+};
+
+int command_serve(int argc, char **argv);
+int command_check_config(int argc, char **argv);

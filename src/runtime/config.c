@@ -1,0 +1,339 @@
+#include "runtime/config_parts.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "runtime/secret.h"
+
+#define SETTINGS_PATH    "/etc/sanyao/sanyao.jsonc"
+#define RUN_SECRETS      "/run/secrets"
+#define WORKERS_MOST     256
+#define NOTE_SIZE        512
+#define CREDENTIALS_NAME "CREDENTIALS_DIRECTORY"
+
+struct loader {
+    const struct config_sources *sources;
+    struct config *config;
+    struct config_file file;
+    struct complaint *complaint;
+};
+
+static bool no_memory(struct complaint *complaint) {
+    return complain(complaint, "no memory for the settings");
+}
+
+__attribute__((format(printf, 2, 3))) static bool warn(struct loader *loader, const char *format,
+                                                       ...) {
+    char text[NOTE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return config_list_add(&loader->config->warnings, text, strlen(text)) ||
+           no_memory(loader->complaint);
+}
+
+/* Gives row `i` its value and says where it came from. */
+__attribute__((format(printf, 4, 5))) static bool
+take(struct loader *loader, size_t i, union config_value value, const char *format, ...) {
+    char text[NOTE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    config_value_store(&config_table[i], loader->config, value);
+    loader->config->source[i] = strdup(text);
+    return loader->config->source[i] != NULL || no_memory(loader->complaint);
+}
+
+/* ---- values from files of their own ---- */
+
+static bool is_below(const char *path, const char *directory) {
+    size_t size = directory != NULL ? strlen(directory) : 0;
+    return size > 0 && strncmp(path, directory, size) == 0 && path[size] == '/';
+}
+
+/* Those directories belong to the container or to systemd, and so do their modes. */
+static bool mode_is_ours(const struct loader *loader, const char *path) {
+    return !is_below(path, loader->sources->run_secrets) &&
+           !is_below(path, config_variable(loader->sources->environment, CREDENTIALS_NAME));
+}
+
+static bool take_text(struct loader *loader, size_t i, const char *path, const char *place,
+                      const struct secret *secret) {
+    const struct config_setting *setting = &config_table[i];
+    union config_value value = {0};
+    struct complaint why;
+    if (!config_value_from_text(setting, secret->text, &value, &why))
+        return complain(loader->complaint, "%s: %s: what the file %s holds %s", place, setting->key,
+                        path, why.text);
+    if (!take(loader, i, value, "%s (%s)", path, place))
+        return false;
+    if (setting->type != CONFIG_SECRET || !secret->exposed || !mode_is_ours(loader, path))
+        return true;
+    return warn(loader, "%s: %s holds a secret, but other users may read or change it; chmod 600",
+                setting->key, path);
+}
+
+/* `place` is where the path was named. */
+static bool take_file(struct loader *loader, size_t i, const char *path, const char *place) {
+    struct secret secret;
+    struct complaint why;
+    if (secret_read(path, &secret, &why) != SECRET_READ)
+        return complain(loader->complaint, "%s: %s: %s", place, config_table[i].key, why.text);
+    bool good = take_text(loader, i, path, place, &secret);
+    secret_free(secret.text);
+    return good;
+}
+
+static bool from_directory(struct loader *loader, size_t i, const char *directory,
+                           const char *place, bool *found) {
+    char name[CONFIG_NAME_SIZE];
+    char path[4096];
+    if (config_table[i].type != CONFIG_SECRET || directory == NULL || directory[0] == '\0')
+        return true;
+    config_credential_name(&config_table[i], name);
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+
+    struct secret secret;
+    struct complaint why;
+    enum secret_outcome outcome = secret_read(path, &secret, &why);
+    if (outcome == SECRET_ABSENT)
+        return true;
+    if (outcome == SECRET_REFUSED)
+        return complain(loader->complaint, "%s: %s: %s", place, config_table[i].key, why.text);
+    *found = true;
+    bool good = take_text(loader, i, path, place, &secret);
+    secret_free(secret.text);
+    return good;
+}
+
+/* ---- the places, in their order ---- */
+
+static bool from_environment(struct loader *loader, size_t i, bool *found) {
+    char variable[CONFIG_NAME_SIZE];
+    char file_variable[CONFIG_NAME_SIZE + 8];
+    config_variable_name(&config_table[i], variable);
+    snprintf(file_variable, sizeof file_variable, "%s_FILE", variable);
+    const char *text = config_variable(loader->sources->environment, variable);
+    const char *path = config_variable(loader->sources->environment, file_variable);
+    if (text == NULL && path == NULL)
+        return true;
+
+    *found = true;
+    if (text != NULL && path != NULL)
+        return complain(loader->complaint, "%s and %s are both set; unset one of them", variable,
+                        file_variable);
+    if (path != NULL)
+        return path[0] != '\0'
+                   ? take_file(loader, i, path, file_variable)
+                   : complain(loader->complaint, "%s is set but empty; unset it", file_variable);
+    union config_value value = {0};
+    struct complaint why;
+    if (config_value_from_text(&config_table[i], text, &value, &why))
+        return take(loader, i, value, "%s", variable);
+    return complain(loader->complaint, "%s: %s%s", variable, why.text,
+                    text[0] == '\0' ? " (it is set but empty; unset it for the default)" : "");
+}
+
+static bool from_file(struct loader *loader, size_t i, bool *found) {
+    char place[NOTE_SIZE];
+    if (!loader->file.rows[i].present)
+        return true;
+    *found = true;
+    snprintf(place, sizeof place, "%s:%zu", loader->config->path, loader->file.rows[i].line);
+    if (config_table[i].type == CONFIG_SECRET)
+        return take_file(loader, i, loader->file.rows[i].value.text, place);
+    union config_value value = loader->file.rows[i].value;
+    loader->file.rows[i].value = (union config_value){0};
+    return take(loader, i, value, "%s", place);
+}
+
+static bool from_credentials(struct loader *loader, size_t i, bool *found) {
+    const char *directory = config_variable(loader->sources->environment, CREDENTIALS_NAME);
+    return from_directory(loader, i, directory, CREDENTIALS_NAME, found);
+}
+
+static bool from_run_secrets(struct loader *loader, size_t i, bool *found) {
+    const char *directory = loader->sources->run_secrets;
+    return from_directory(loader, i, directory, directory, found);
+}
+
+static bool from_default(struct loader *loader, size_t i, bool *found) {
+    union config_value value = {0};
+    struct complaint why;
+    *found = true;
+    if (config_table[i].fallback != NULL &&
+        !config_value_from_text(&config_table[i], config_table[i].fallback, &value, &why))
+        return complain(loader->complaint, "%s: the default %s", config_table[i].key, why.text);
+    return take(loader, i, value, "default");
+}
+
+static bool load_row(struct loader *loader, size_t i) {
+    static bool (*const places[])(struct loader *, size_t, bool *) = {
+        from_environment, from_file, from_credentials, from_run_secrets, from_default};
+    bool found = false;
+    for (size_t place = 0; !found; place++) {
+        if (!places[place](loader, i, &found))
+            return false;
+    }
+    return true;
+}
+
+/* ---- what must hold between settings ---- */
+
+static const char *source_of(const struct config *config, size_t offset) {
+    size_t i = 0;
+    while (config_table[i].offset != offset)
+        i++;
+    return config->source[i];
+}
+
+#define SOURCE(config, member) source_of((config), offsetof(struct config, member))
+
+static bool check_listeners(struct loader *loader) {
+    const struct config *config = loader->config;
+    for (size_t i = 0; config->listen[i] != NULL; i++) {
+        const char *address = config->listen[i];
+        if (config->auth == CONFIG_AUTH_OFF && !config_is_local(address))
+            return complain(loader->complaint,
+                            "auth (%s): \"off\" is accepted only when every address of listen (%s) "
+                            "is loopback or a Unix socket; item %zu is neither",
+                            SOURCE(config, auth), SOURCE(config, listen), i + 1);
+        bool repeated = strcmp(address, config->admin_listen) == 0;
+        for (size_t j = 0; j < i; j++)
+            repeated = repeated || strcmp(address, config->listen[j]) == 0;
+        if (repeated)
+            return complain(loader->complaint,
+                            "listen (%s): item %zu is the same address as another item's or as "
+                            "admin.listen (%s)",
+                            SOURCE(config, listen), i + 1, SOURCE(config, admin_listen));
+    }
+    if (config->admin_listen[0] != '\0' && !config_is_local(config->admin_listen))
+        return complain(loader->complaint,
+                        "admin.listen (%s): must be loopback or a Unix socket: in this version it "
+                        "has no authentication of its own",
+                        SOURCE(config, admin_listen));
+    return true;
+}
+
+static bool check_upstream(struct loader *loader) {
+    const struct config *config = loader->config;
+    if (config->upstream_timeout_ms <= config->upstream_connect_timeout_ms)
+        return complain(loader->complaint,
+                        "upstream.timeout (%s): must be longer than upstream.connect_timeout (%s), "
+                        "which is a part of it",
+                        SOURCE(config, upstream_timeout_ms),
+                        SOURCE(config, upstream_connect_timeout_ms));
+    if (config->upstream_ca_file[0] != '\0' && access(config->upstream_ca_file, R_OK) != 0)
+        return complain(loader->complaint, "upstream.ca_file (%s): the file cannot be read: %s",
+                        SOURCE(config, upstream_ca_file), strerror(errno));
+    if (config_url_is_plain(config->upstream_url) && !config_url_is_local(config->upstream_url))
+        return warn(loader,
+                    "upstream.url (%s): http:// sends the AppCode and people's data "
+                    "unencrypted; use https://",
+                    SOURCE(config, upstream_url));
+    return true;
+}
+
+static bool check_appcode(struct loader *loader) {
+    return loader->config->appcode != NULL ||
+           warn(loader, "appcode: none is set, so upstream cannot be asked; give one with "
+                        "SANYAO_APPCODE_FILE");
+}
+
+static bool check_together(struct loader *loader) {
+    return check_listeners(loader) && check_upstream(loader) && check_appcode(loader);
+}
+
+/* ---- loading ---- */
+
+static int64_t processors(void) {
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+    /* More processors than a cpu_set_t has room for. */
+    if (count < 1)
+        count = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > WORKERS_MOST ? WORKERS_MOST : count;
+}
+
+static bool choose_path(struct loader *loader) {
+    const char *variable = config_variable(loader->sources->environment, "SANYAO_CONFIG");
+    const char *path = loader->sources->path;
+    if (path == NULL && variable != NULL && variable[0] == '\0')
+        return complain(loader->complaint, "SANYAO_CONFIG is set but empty; unset it");
+    if (path == NULL)
+        path = variable;
+    if (path == NULL && loader->sources->default_path != NULL) {
+        bool absent = access(loader->sources->default_path, F_OK) != 0 &&
+                      (errno == ENOENT || errno == ENOTDIR);
+        path = absent ? NULL : loader->sources->default_path;
+    }
+    if (path == NULL)
+        return true;
+    loader->config->path = strdup(path);
+    return loader->config->path != NULL || no_memory(loader->complaint);
+}
+
+static bool load(struct loader *loader) {
+    if (!choose_path(loader) ||
+        !config_environment_check(loader->sources->environment, loader->complaint))
+        return false;
+    const char *path = loader->config->path;
+    if (path != NULL && !config_file_read(path, &loader->file, loader->complaint))
+        return false;
+    for (size_t i = 0; i < config_table_count; i++) {
+        if (!load_row(loader, i))
+            return false;
+    }
+    if (loader->config->workers == 0)
+        loader->config->workers = processors();
+    return check_together(loader);
+}
+
+struct config *config_load_from(const struct config_sources *sources, struct complaint *complaint) {
+    struct loader loader = {.sources = sources, .complaint = complaint};
+    if (sodium_init() < 0) {
+        complain(complaint, "libsodium found no source of randomness");
+        return NULL;
+    }
+    loader.config = calloc(1, sizeof *loader.config);
+    if (loader.config == NULL) {
+        no_memory(complaint);
+        return NULL;
+    }
+    bool good = load(&loader);
+    config_file_free(&loader.file);
+    if (good)
+        return loader.config;
+    config_free(loader.config);
+    return NULL;
+}
+
+struct config *config_load(const char *path, char *const *environment,
+                           struct complaint *complaint) {
+    const struct config_sources sources = {.path = path,
+                                           .default_path = SETTINGS_PATH,
+                                           .run_secrets = RUN_SECRETS,
+                                           .environment = environment};
+    return config_load_from(&sources, complaint);
+}
+
+void config_free(struct config *config) {
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < config_table_count; i++) {
+        union config_value value = config_value_of(&config_table[i], config);
+        config_value_free(&config_table[i], &value);
+        free(config->source[i]);
+    }
+    config_list_free(config->warnings);
+    free(config->path);
+    free(config);
+}
