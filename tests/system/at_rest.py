@@ -1,0 +1,134 @@
+"""Searches what a run left behind for the people and secrets it used.
+
+Every value is looked for in clear text and in the forms in which it could have slipped out: URL-encoded
+(once and twice), JSON-escaped, GBK, base64 of the clear text, and as an unkeyed MD5, SHA-1 or SHA-256 in
+hexadecimal, base64 or raw bytes. Digests are looked for by their first eight bytes, so that a truncated
+one is found, too. The search itself is grep's, over the hexadecimal form of each file.
+
+A finding names the file, the kind of value and the form; never the value.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+import urllib.parse
+
+DIGEST_PREFIX = 8  # bytes
+
+
+def clear_forms(value):
+    raw = value.encode()
+    yield "clear", raw
+    once = urllib.parse.quote(value, safe="")
+    if once != value:
+        twice = urllib.parse.quote(once, safe="")
+        escaped = json.dumps(value)[1:-1]
+        yield "url-encoded", once.encode()
+        yield "url-encoded", once.lower().encode()
+        yield "url-encoded twice", twice.encode()
+        yield "url-encoded twice", twice.lower().encode()
+        yield "json-escaped", escaped.encode()
+        yield "json-escaped", escaped.replace("\\u", "\0").upper().replace("\0", "\\u").encode()
+        yield "utf-16", value.encode("utf-16-le")
+        try:
+            yield "gbk", value.encode("gb18030")
+        except UnicodeEncodeError:
+            pass
+
+
+def base64_forms(raw):
+    """What every base64 text that holds `raw` at some place must hold."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + raw)
+        begin = (shift * 8 + 5) // 6
+        end = (shift + len(raw)) * 8 // 6
+        yield "base64", text[begin:end]
+        yield "base64url", text[begin:end].replace(b"+", b"-").replace(b"/", b"_")
+
+
+def digest_forms(raw):
+    for name in ("md5", "sha1", "sha256"):
+        digest = hashlib.new(name, raw).digest()
+        prefix = digest[:DIGEST_PREFIX]
+        text = base64.b64encode(digest)[: DIGEST_PREFIX * 8 // 6]
+        yield name + " raw", prefix
+        yield name + " hex", prefix.hex().encode()
+        yield name + " HEX", prefix.hex().upper().encode()
+        yield name + " base64", text
+        yield name + " base64url", text.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def forms(value):
+    """(form, bytes) for everything that would give the value away."""
+    for spelling in dict.fromkeys((value, value.lower())):
+        yield from clear_forms(spelling)
+        yield from base64_forms(spelling.encode())
+        yield from digest_forms(spelling.encode())
+
+
+def secret_forms(value):
+    """A secret may be hexadecimal: then its bytes are the secret."""
+    yield from forms(value)
+    try:
+        raw = bytes.fromhex(value)
+    except ValueError:
+        return
+    yield "raw", raw
+    yield from base64_forms(raw)
+
+
+class Needles:
+    def __init__(self):
+        self.by_hex = {}
+
+    def add(self, kind, value, forms_of=forms):
+        for form, raw in forms_of(value):
+            self.by_hex.setdefault(raw.hex(), (kind, form))
+
+    def add_person(self, person):
+        self.add("name", person["name"])
+        self.add("idCard", person["idCard"])
+        self.add("mobile", person["mobile"])
+
+    def add_secret(self, value):
+        self.add("secret", value, secret_forms)
+
+    def search(self, paths):
+        """[(path, kind, form)] of what was found, each once a file."""
+        found = []
+        with tempfile.NamedTemporaryFile("w", prefix="needles-") as patterns:
+            patterns.write("\n".join(self.by_hex))
+            patterns.flush()
+            for path in paths:
+                with open(path, "rb") as file:
+                    content = file.read().hex()
+                found += [(path, *hit) for hit in self.hits(patterns.name, content)]
+        return found
+
+    def hits(self, patterns, content):
+        """A match that begins in the middle of a byte is none, but it may hide one that is: after
+        such a match the search goes on one half byte later."""
+        seen = set()
+        begin = 0
+        while begin < len(content):
+            run = subprocess.run(
+                ["grep", "--only-matching", "--byte-offset", "--fixed-strings", "-f", patterns],
+                input=content[begin:].encode(), stdout=subprocess.PIPE, check=False,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+            if run.returncode > 1:
+                raise RuntimeError("grep failed")
+            odd = None
+            for line in run.stdout.decode().splitlines():
+                offset, text = line.split(":", 1)
+                if (begin + int(offset)) % 2 == 1:
+                    odd = begin + int(offset) + 1
+                    break
+                seen.add(self.by_hex[text])
+            if odd is None:
+                break
+            begin = odd
+        return sorted(seen)

@@ -1,0 +1,154 @@
+"""Fixtures of the system tests, and the search of everything they left at rest.
+
+BIN_DIR names the directory of the programs (default build/release/bin). The run's files stand in one
+directory, which is kept and named when something failed.
+"""
+
+import glob
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from at_rest import Needles  # noqa: E402
+from contract import SOURCE_DIR  # noqa: E402
+from harness import Needlework, Server  # noqa: E402
+from people import People  # noqa: E402
+from sandbox_control import Sandbox  # noqa: E402
+
+KEEP = "SANYAO_TEST_KEEP"
+
+
+def pytest_configure(config):
+    os.environ["BIN_DIR"] = os.path.abspath(
+        os.environ.get("BIN_DIR") or os.path.join(SOURCE_DIR, "build/release/bin")
+    )
+    if hasattr(config, "workerinput"):
+        config.run_dir = config.workerinput["run_dir"]
+    else:
+        config.run_dir = tempfile.mkdtemp(prefix="sanyao-system-")
+        os.mkdir(os.path.join(config.run_dir, "needles"))
+        os.mkdir(os.path.join(config.run_dir, "left"))
+    Needlework.path = os.path.join(config.run_dir, "needles", f"{os.getpid()}.jsonl")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["run_dir"] = node.config.run_dir
+
+
+def needles_of(run_dir):
+    needles = Needles()
+    for path in glob.glob(os.path.join(run_dir, "needles", "*.jsonl")):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                entry = json.loads(line)
+                if "secret" in entry:
+                    needles.add_secret(entry["secret"])
+                else:
+                    needles.add_person(entry["person"])
+    return needles
+
+
+def files_below(directory):
+    return sorted(
+        os.path.join(place, name) for place, _, names in os.walk(directory) for name in names
+    )
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """In the one process that outlives the others: search all that was left."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    config.left = files_below(os.path.join(config.run_dir, "left"))
+    needles = needles_of(config.run_dir)
+    config.needles = len(needles.by_hex)
+    config.found = needles.search(config.left) if needles.by_hex else []
+    if config.found and session.exitstatus == 0:
+        session.exitstatus = 1
+    if session.exitstatus in (0, 5) and KEEP not in os.environ:
+        shutil.rmtree(config.run_dir)
+    else:
+        shutil.rmtree(os.path.join(config.run_dir, "needles"))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not hasattr(config, "left"):
+        return
+    terminalreporter.write_line(
+        f"at rest: {len(config.left)} files searched for {config.needles} forms of what was asked: "
+        + (f"{len(config.found)} FOUND" if config.found else "nothing found")
+    )
+    for path, kind, form in config.found:
+        terminalreporter.write_line(f"  {kind} ({form}) in {path}", red=True)
+    if os.path.exists(config.run_dir):
+        terminalreporter.write_line(f"the run's files: {config.run_dir}")
+
+
+@pytest.fixture(scope="session")
+def run_dir(request):
+    return request.config.run_dir
+
+
+@pytest.fixture
+def place(request, run_dir):
+    """A directory of this test's own; what is left in it is searched at the end."""
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
+    module = request.node.module.__name__.removeprefix("test_")
+    return tempfile.mkdtemp(prefix=f"{module}-{name}-", dir=os.path.join(run_dir, "left"))
+
+
+@pytest.fixture(scope="module")
+def module_place(request, run_dir):
+    module = request.node.name.removesuffix(".py").rsplit("/", 1)[-1].removeprefix("test_")
+    return tempfile.mkdtemp(prefix=f"{module}-", dir=os.path.join(run_dir, "left"))
+
+
+@pytest.fixture(scope="session")
+def people():
+    """Seeded by SANYAO_TEST_SEED; different in every process of a parallel run."""
+    seed = os.environ.get("SANYAO_TEST_SEED", "7")
+    return People(seed + os.environ.get("PYTEST_XDIST_WORKER", ""))
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def module_sandbox():
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(module_place, module_sandbox):
+    """A server with a sandbox behind it, for all tests of a module that change neither."""
+    with Server(module_place, module_sandbox.url) as server:
+        server.sandbox = module_sandbox
+        yield server
+
+
+@pytest.fixture
+def start(place, sandbox):
+    """start(**settings): a server on this test's sandbox; stopped at the end."""
+    servers = []
+
+    def make(**settings):
+        settings.setdefault("upstream_url", sandbox.url)
+        server = Server(os.path.join(place, str(len(servers))), **settings)
+        servers.append(server)
+        return server.start()
+
+    yield make
+    for server in servers:
+        if server.process is not None:
+            server.stop()

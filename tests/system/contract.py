@@ -1,0 +1,213 @@
+"""openapi.yaml as the judge of every reply.
+
+    contract.check("POST", "/verify", status, headers, body)
+
+raises ContractBroken when the status is not documented for path and method, the content type is not
+documented for the status, a required header is missing, a header or the body does not match its
+schema, or members of one reply contradict each other. Objects are closed for the check: a member that
+is not documented is a fault here, though clients are asked to ignore it. Messages name what is wrong
+and never a value of the reply.
+"""
+
+import copy
+import functools
+import json
+import os
+import re
+import urllib.parse
+from datetime import datetime
+
+import jsonschema
+import yaml
+
+SOURCE_DIR = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+DOCUMENT = os.path.join(SOURCE_DIR, "openapi.yaml")
+
+RESULT_OF_STATUS = {
+    "01": {"match"},
+    "02": {"mismatch"},
+    "202": {"unverifiable"},
+    "203": {"number_limited", "virtual_operator"},
+    "204": {"invalid_name"},
+    "205": {"invalid_id_card"},
+    "206": {"invalid_mobile"},
+    "207": {"unsupported_segment"},
+}
+
+formats = jsonschema.FormatChecker(formats=())
+
+
+@formats.checks("date-time")
+def is_date_time(text):
+    if not isinstance(text, str):
+        return True
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text):
+        return False
+    try:
+        datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        return False
+    return True
+
+
+@formats.checks("uri")
+def is_uri(text):
+    return not isinstance(text, str) or re.fullmatch(r"[a-z][a-z0-9+.-]*:[!-~]+", text) is not None
+
+
+class ContractBroken(AssertionError):
+    pass
+
+
+@functools.lru_cache(maxsize=None)
+def load():
+    with open(DOCUMENT, encoding="utf-8") as file:
+        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def closed(document):
+    """A copy with every named object schema closed, unless it says otherwise."""
+    document = copy.deepcopy(document)
+    for schema in document["components"]["schemas"].values():
+        if schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+    return document
+
+
+class Contract:
+    def __init__(self, document):
+        self.document = closed(document)
+        self.resolver = jsonschema.RefResolver("", self.document)
+        self.seen = set()  # (path, method, status, problem code) that passed
+
+    def resolve(self, node):
+        while "$ref" in node:
+            node = self.resolver.resolve(node["$ref"])[1]
+        return node
+
+    def validate(self, instance, schema, what):
+        validator = jsonschema.Draft202012Validator(
+            schema, resolver=self.resolver, format_checker=formats
+        )
+        for error in validator.iter_errors(instance):
+            place = "/".join(str(part) for part in error.absolute_path)
+            rule = "/".join(str(part) for part in error.absolute_schema_path)
+            raise ContractBroken(f"{what}: {place or 'the whole'} breaks the rule {rule}")
+
+    def response_for(self, path, method, status):
+        """The documented response; unknown paths and methods have theirs, too."""
+        operations = self.document["paths"].get(path)
+        shared = self.document["components"]["responses"]
+        if operations is None:
+            expected = {404: "NotFound", 400: "Malformed", 414: "UriTooLong", 431: "HeadTooLarge",
+                        413: "TooLarge"}
+        elif method.lower() not in operations and (method != "HEAD" or "get" not in operations):
+            expected = {405: "MethodNotAllowed", 400: "Malformed", 404: "NotFound",
+                        413: "TooLarge"}
+        else:
+            operation = operations["get" if method == "HEAD" else method.lower()]
+            response = operation["responses"].get(str(status))
+            return None if response is None else self.resolve(response)
+        return shared[expected[status]] if status in expected else None
+
+    def check_headers(self, response, headers, what):
+        for name, header in response.get("headers", {}).items():
+            header = self.resolve(header)
+            values = [value for key, value in headers if key.lower() == name.lower()]
+            if len(values) > 1:
+                raise ContractBroken(f"{what}: {name} comes {len(values)} times")
+            if not values:
+                if header.get("required"):
+                    raise ContractBroken(f"{what}: {name} is missing")
+                continue
+            value = values[0]
+            if header["schema"].get("type") == "integer":
+                if not re.fullmatch(r"-?\d+", value):
+                    raise ContractBroken(f"{what}: {name} is no integer")
+                value = int(value)
+            self.validate(value, header["schema"], f"{what}: {name}")
+
+    def check_content(self, response, headers, body, what):
+        types = [value for key, value in headers if key.lower() == "content-type"]
+        if len(types) != 1:
+            raise ContractBroken(f"{what}: Content-Type comes {len(types)} times")
+        media_type = types[0].split(";")[0].strip().lower()
+        content = response.get("content", {})
+        if media_type not in content:
+            raise ContractBroken(f"{what}: the content type {media_type} is not documented")
+        if body is None:
+            return media_type, None
+        try:
+            text = body.decode("utf-8")
+            value = json.loads(text) if media_type.endswith("json") else text
+        except ValueError:
+            raise ContractBroken(f"{what}: the body is not what {media_type} says") from None
+        self.validate(value, content[media_type]["schema"], what)
+        return media_type, value
+
+    def check(self, method, target, status, headers, body):
+        """`headers`: pairs; `body`: bytes. Returns the body's JSON, or None."""
+        path = urllib.parse.urlsplit(target).path
+        what = f"{method} {path if path in self.document['paths'] else '(another path)'} {status}"
+        response = self.response_for(path, method, status)
+        if response is None:
+            raise ContractBroken(f"{what}: this status is not documented")
+        if method == "HEAD" and body:
+            raise ContractBroken(f"{what}: a reply to HEAD with a body")
+        media_type, value = self.check_content(
+            response, headers, None if method == "HEAD" else body, what
+        )
+        if media_type != "text/html":
+            self.check_headers(response, headers, what)
+        named = {key.lower(): text for key, text in headers}
+        if media_type == "application/problem+json" and value is not None:
+            check_problem(value, status, named, what)
+        elif path == "/verify" and status == 200:
+            check_verdict(value, named, what)
+        code = value.get("code") if isinstance(value, dict) else None
+        self.seen.add((path if path in self.document["paths"] else "*", method, status, code))
+        return value
+
+
+def check_problem(problem, status, headers, what):
+    rules = {
+        "the status of body and reply differ": problem["status"] == status,
+        "type and code differ": problem["type"] == "urn:sanyao:problem:" + problem["code"],
+        "the request id of body and header differ": problem["requestId"] == headers["x-request-id"],
+    }
+    complain(rules, what)
+
+
+def check_verdict(verdict, headers, what):
+    cache_status = headers["cache-status"]
+    source = verdict["source"]
+    kept = source in ("cache", "stale")
+    rules = {
+        "result and status differ": verdict["result"]
+        in RESULT_OF_STATUS.get(verdict["status"], {"unknown"}),
+        "Cache-Status and source differ": ("hit" in cache_status) == kept
+        and ("detail=local" in cache_status) == (source == "local")
+        and ("detail=guard" in cache_status) == (source == "guard"),
+        "a billed answer that was not asked upstream": not verdict["billed"]
+        or source in ("upstream", "stale"),
+        "a billed answer to one who waited for another": not (
+            verdict["billed"] and "collapsed" in cache_status
+        ),
+        "Age on other than a hit": ("age" in headers) == kept,
+        "it ends before it begins": verdict.get("expiresAt", verdict["checkedAt"])
+        >= verdict["checkedAt"],
+        "stored but no expiresAt": "stored" not in cache_status or "expiresAt" in verdict,
+        "local but expiresAt": source != "local" or "expiresAt" not in verdict,
+        "stale with time left": source != "stale" or "ttl=-" in cache_status,
+    }
+    complain(rules, what)
+
+
+def complain(rules, what):
+    for complaint, holds in rules.items():
+        if not holds:
+            raise ContractBroken(f"{what}: {complaint}")
+
+
+contract = Contract(load())
+check = contract.check

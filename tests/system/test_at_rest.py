@@ -1,0 +1,108 @@
+"""The search of what is left at rest finds each form it claims to find.
+
+The search of everything that the other tests left runs at the end of the session (conftest.py).
+"""
+
+import base64
+import hashlib
+import json
+import os
+import urllib.parse
+
+import pytest
+from at_rest import Needles
+from people import People
+
+PERSON = People(seed=11).one()
+RARE = People(seed=12).one(rare=True)
+SECRET = "00ff17" + "5a" * 29
+
+
+def hashes(form):
+    return [
+        pytest.param(lambda value, name=name: form(hashlib.new(name, value.encode())), id=name)
+        for name in ("md5", "sha1", "sha256")
+    ]
+
+
+PLANTS = [
+    pytest.param(lambda value: value.encode(), id="clear"),
+    pytest.param(lambda value: urllib.parse.quote(value).encode(), id="url"),
+    pytest.param(lambda value: urllib.parse.quote(value).lower().encode(), id="url-lower"),
+    pytest.param(
+        lambda value: urllib.parse.quote(urllib.parse.quote(value)).encode(), id="url-twice"
+    ),
+    pytest.param(lambda value: json.dumps(value).encode(), id="json"),
+    pytest.param(lambda value: json.dumps({"detail": value}).encode(), id="json-member"),
+    pytest.param(lambda value: base64.b64encode(value.encode()), id="base64"),
+    pytest.param(lambda value: base64.b64encode(b"x" + value.encode() + b"yz"), id="base64-inside"),
+    pytest.param(lambda value: base64.urlsafe_b64encode(b"xy" + value.encode()), id="base64url"),
+    *hashes(lambda made: made.hexdigest().encode()),
+    *hashes(lambda made: made.hexdigest().upper().encode()),
+    *hashes(lambda made: made.digest()),
+    *hashes(lambda made: made.digest()[:16]),
+    *hashes(lambda made: base64.b64encode(made.digest())),
+    *hashes(lambda made: base64.urlsafe_b64encode(made.digest())),
+]
+
+
+def search(tmp_path, content):
+    path = tmp_path / "left"
+    path.write_bytes(content)
+    needles = Needles()
+    needles.add_person(PERSON.question())
+    needles.add_person(RARE.question())
+    needles.add_secret(SECRET)
+    return needles.search([str(path)])
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("member", ["name", "idCard", "mobile"])
+@pytest.mark.parametrize("person", [PERSON, RARE], ids=["common", "rare"])
+def test_a_planted_value_is_found(tmp_path, person, member, plant):
+    planted = plant(person.question()[member])
+    for before in (b"", b"\x13", b"before\n\0"):
+        found = search(tmp_path, before + planted + b"\n after")
+        assert member in {kind for _, kind, _ in found}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [SECRET.encode(), bytes.fromhex(SECRET), base64.b64encode(bytes.fromhex(SECRET)),
+     hashlib.sha256(SECRET.encode()).digest()],
+    ids=["text", "bytes", "base64", "hash"],
+)
+def test_a_planted_secret_is_found(tmp_path, planted):
+    assert "secret" in {kind for _, kind, _ in search(tmp_path, b"\0\1" + planted)}
+
+
+def test_masks_and_noise_are_no_finding(tmp_path):
+    masked = json.dumps(PERSON.masked(), ensure_ascii=False).encode()
+    assert search(tmp_path, masked + os.urandom(1 << 20)) == []
+
+
+def test_a_match_across_half_bytes_hides_nothing(tmp_path):
+    """In hexadecimal a value may seem to begin in the middle of a byte."""
+    digits = PERSON.mobile.encode().hex()
+    shifted = bytes.fromhex("f" + digits + "f")
+    assert search(tmp_path, shifted) == []
+    assert search(tmp_path, shifted + PERSON.mobile.encode()) != []
+
+
+def test_what_a_server_leaves_is_searched(place, start, people):
+    """A question's way through everything that writes: store, log and metrics."""
+    server = start(WORKERS="1")
+    person = people.one()
+    server.ask(person)
+    server.ask(person)
+    server.get(person)
+    server.request("GET", f"/verify?mobile={person.mobile}&{'x' * 10}=1")
+    server.stop()
+    left = [os.path.join(at, name) for at, _, names in os.walk(place) for name in names]
+    kinds = {os.path.basename(path).split("-")[0].split(".")[0] for path in left}
+    assert {"log", "metrics", "store"} <= kinds
+    needles = Needles()
+    needles.add_person(person.question())
+    needles.add_secret(server.settings["HASH_KEY"])
+    needles.add_secret(server.settings["APPCODE"])
+    assert needles.search(left) == []
