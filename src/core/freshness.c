@@ -42,7 +42,8 @@ struct freshness_wish freshness_strictest(const struct freshness_wish *a,
     };
 }
 
-/* One element of a comma-separated header: `name`, `name=value`, `name="value"`, and what follows. */
+/* One element of a comma-separated header: `name`, `name=value`, `name="value"`, and what follows.
+ */
 struct element {
     const char *name;
     size_t name_size;

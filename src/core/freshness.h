@@ -34,23 +34,25 @@ enum freshness freshness_judge(const struct answer *answer, const struct freshne
                                int64_t now);
 
 /*
- * Parses the value of a Cache-Control request header, several lines of it joined by commas. Unknown directives are ignored (RFC 9111,
- * 5.2.3); a known one with a value that is no number makes the whole header void: false, and `wish`
- * is FRESHNESS_ANY. The most restrictive of repeated directives wins.
+ * Parses the value of a Cache-Control request header, several lines of it joined by commas. Unknown
+ * directives are ignored (RFC 9111, 5.2.3); a known one with a value that is no number makes the
+ * whole header void: false, and `wish` is FRESHNESS_ANY. The most restrictive of repeated
+ * directives wins.
  */
 bool freshness_parse(const char *cache_control, struct freshness_wish *wish)
     __attribute__((warn_unused_result));
 
 /*
  * The wish that satisfies both: an answer that may serve it may serve either. For callers that wait
- * for one answer, and not for lines of one header: of two that do not both accept stale answers, none
- * is accepted.
+ * for one answer, and not for lines of one header: of two that do not both accept stale answers,
+ * none is accepted.
  */
 struct freshness_wish freshness_strictest(const struct freshness_wish *a,
                                           const struct freshness_wish *b);
 
 /*
  * The `wait` of a Prefer request header (RFC 7240), in seconds. False, and `wait_s` untouched, when
- * there is none or it is no number. Other preferences are ignored; of several waits the first counts.
+ * there is none or it is no number. Other preferences are ignored; of several waits the first
+ * counts.
  */
 bool freshness_parse_wait(const char *prefer, int64_t *wait_s) __attribute__((warn_unused_result));

@@ -2,12 +2,18 @@
 /*
  * triple: the three elements of a question, in canonical form, checked before money is spent.
  *
- * Canonical form is what is hashed and sent: trimmed, Unicode NFC, every stand-in for the interpunct
- * as U+00B7, full-width digits and letters as ASCII, the ID's x as X, the mobile number without
- * spaces, hyphens and +86/0086. Two spellings of one person are thus one question.
+ * Canonical form is what is hashed and sent. Two spellings of one person are thus one question:
+ * - All fields: full-width forms of ASCII (and U+3000) as ASCII; white space of every Unicode kind
+ *   and invisible characters (zero-width, direction marks, byte order mark, soft hyphen) taken from
+ *   both ends; Unicode NFC.
+ * - Name: every stand-in for the interpunct as U+00B7, also `.` and U+3002 between Han characters.
+ * - ID card: x as X.
+ * - Mobile: without white space, invisible characters, hyphens and dashes, and +86 or 0086 before
+ *   it. A bare 86 stays: such a number is refused, not guessed at.
+ * What is in canonical form stays as it is when canonicalised again.
  *
- * A triple holds a person's data in clear text: it lives in the memory of a request and of a call in
- * flight, nowhere else, and is wiped with triple_wipe. Value type; no threads involved.
+ * A triple holds a person's data in clear text: it lives in the memory of a request and of a call
+ * in flight, nowhere else, and is wiped with triple_wipe. Value type; no threads involved.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,8 +50,13 @@ bool triple_set(struct triple *triple, enum triple_field field, const char *text
 /*
  * The checks of a canonical triple, in the order name, ID card, mobile; the first that fails is the
  * verdict. `today` is the civil date in China as yyyymmdd: a birth date after it is impossible.
- * Rules: names of 2 to 30 Han characters and interpuncts, or the Latin form of permanent residence
- * card holders; GB 11643-1999 for the ID; 1[3-9] and 11 digits for the mobile number.
+ * - Name: 2 to 30 Han characters and interpuncts, each interpunct between two Han characters. Where
+ *   the ID begins with 9 (permanent residence card) also 2 to 64 of Latin letters, spaces and
+ *   `'-.,`, with at least one letter.
+ * - ID card: 18 characters of GB 11643-1999: a known province code or a leading 9, a date that
+ *   exists, and the right check digit (ISO 7064 MOD 11-2). County codes are not looked at:
+ * abolished ones stay on old cards.
+ * - Mobile: 1[3-9] and 11 digits. Prefixes beyond that change too often to be refused here.
  */
 enum triple_verdict triple_check(const struct triple *triple, int today);
 
@@ -58,7 +69,7 @@ bool triple_mobile_has_prefix(const struct triple *triple, const char *const *pr
 /*
  * The masked echoes by the seller's rule: first 2 and last 4 of the ID, first 2 and last 3 of the
  * number, the first character of the name, five stars (one for the name) between. A value too short
- * to be masked so becomes stars alone.
+ * to be masked so, or an ID or number that is not ASCII, becomes stars alone.
  */
 struct triple_echo {
     char name[8];
@@ -68,8 +79,9 @@ struct triple_echo {
 void triple_mask(const struct triple *triple, struct triple_echo *echo);
 
 /*
- * Does `text` (zero-terminated) hold the name, the ID number or the mobile number of `triple` in
- * clear? For texts of others' making that are about to be kept.
+ * Does `text` (zero-terminated) hold the name, the ID number or the mobile number of `triple`? For
+ * texts of others' making that are about to be kept, so rather once too often: ASCII letters in
+ * either case, bytes also percent-encoded, spaces, hyphens and plus signs anywhere between.
  */
 bool triple_appears_in(const struct triple *triple, const char *text);
 

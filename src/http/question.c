@@ -61,11 +61,10 @@ static bool add_member(const cJSON *member, struct json_span raw, unsigned *seen
                         strlen(member->valuestring), complaint);
 }
 
-static bool add_members(const cJSON *object, struct json_span text, struct triple *triple,
+static bool add_members(const cJSON *member, struct json_span text, struct triple *triple,
                         struct complaint *complaint) {
     unsigned seen = 0;
     struct json_member raw;
-    const cJSON *member = object->child;
     for (; member != NULL && json_scan_member(&text, &raw); member = member->next) {
         if (json_scan_has_zero(raw.name))
             return complain(complaint, "a member's name holds the character U+0000");
@@ -91,8 +90,8 @@ bool question_read_json(const char *body, size_t size, struct triple *triple,
     memset(triple, 0, sizeof *triple);
     if (utf8_valid(body, size) && json_scan_strict(body, size))
         json = cJSON_ParseWithLength(body, size);
-    if (cJSON_IsObject(json))
-        ok = add_members(json, (struct json_span){body, size}, triple, complaint);
+    if (json != NULL && cJSON_IsObject(json))
+        ok = add_members(json->child, (struct json_span){body, size}, triple, complaint);
     else
         complain(complaint, "the body is not one JSON object in UTF-8");
     wipe_strings(json);

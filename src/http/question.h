@@ -2,9 +2,11 @@
 /*
  * question: the bytes of a request's body, as a triple.
  *
- * Strict where money follows: one JSON object in UTF-8, exactly the members name, idCard and mobile,
- * each once, each a string of at most 256 bytes. What is refused names the field and never its
- * value. Pure; no threads.
+ * Strict where money follows: one JSON object by the letter of RFC 8259, in UTF-8 without a byte
+ * order mark, exactly the members name, idCard and mobile, each once, each a string of at most 256
+ * bytes without U+0000. An empty string is well-formed: it is answered like any impossible value.
+ * What is refused names the field and never its value; an unknown member's name may itself be
+ * somebody's data and is not repeated. Pure; no threads.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,10 +21,12 @@ extern const char *const question_field_name[3];
 bool question_read_json(const char *body, size_t size, struct triple *triple,
                         struct complaint *complaint) __attribute__((warn_unused_result));
 
-/* One field of a query, already percent-decoded; `seen` is a set of bits by enum triple_field. */
-bool question_add(struct triple *triple, unsigned *seen, enum triple_field field,
-                  const char *value, size_t size, struct complaint *complaint)
-    __attribute__((warn_unused_result));
+/*
+ * One field of a query, already percent-decoded; `seen` is a set of bits by enum triple_field. The
+ * triple begins zeroed, and is the caller's to wipe.
+ */
+bool question_add(struct triple *triple, unsigned *seen, enum triple_field field, const char *value,
+                  size_t size, struct complaint *complaint) __attribute__((warn_unused_result));
 
 /* Are all three there? Names the first that is missing. */
 bool question_complete(unsigned seen, struct complaint *complaint)

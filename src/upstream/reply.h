@@ -3,9 +3,21 @@
  * reply: what the bytes that came from upstream mean.
  *
  * Pure: bytes in, meaning out. A reply is the seller's when the gateway set no X-Ca-Error-Code and
- * no known X-Ca-Error-Message; the gateway's refusals are told apart by HTTP status and message
- * prefix or code (the gateway's documentation and samples: docs/design.md, "The gateway's
- * refusals"). The raw message may hold request material: it is never logged or passed on.
+ * no known X-Ca-Error-Message; the gateway's refusals are told apart by message prefix or code, and
+ * by HTTP status where a code is new (upstream/refusal; the gateway's documentation and samples:
+ * docs/design.md, "The gateway's refusals"). The raw message may hold request material: it is never
+ * logged or passed on.
+ *
+ * Some cases that sellers and gateways make possible, and how they are read:
+ * - HTTP 200 with a code this program does not know and a readable answer: the answer, for it is
+ *   paid.
+ * - Another HTTP status, nothing from the gateway, and a JSON body with a readable `status` (a
+ * seller that answers 450): the answer. Not so under 3xx; not when `status` only repeats the HTTP
+ * status, as error pages of web frameworks do; and under 5xx only with a status of the result
+ * table.
+ * - Otherwise without a word from the gateway: 5xx, 408 and 429 are REPLY_GATEWAY_FAILED (it is not
+ *   certain that the seller saw nothing, so not REPLY_THROTTLED), other 4xx REPLY_WRONG_REQUEST,
+ *   the rest REPLY_INVALID.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,11 +58,16 @@ struct reply {
 };
 
 /*
- * `asked` is the question, whose values must not be kept: a text member in which one of them appears
- * is left out (unknown members) or emptied (msg, mobileType, traceId). Known members of a wrong type
- * are treated as missing; only `status` must be there, a string or an integer (1 is "01"). Unknown
- * members are kept whole in `answer.extra` as far as they fit, in the seller's order. Duplicate
- * members: the first counts. Not an object, not UTF-8, over REPLY_BODY_MAX, bytes after the end:
- * REPLY_INVALID.
+ * `asked` is the question, whose values must not be kept: a member in which one of them appears
+ * (triple_appears_in), in whatever depth, name or value, is left out (unknown members) or emptied
+ * (msg, mobileType, traceId). So are texts with a \u left after unescaping, and known texts with
+ * control characters. Known texts that are too long are cut between characters.
+ *
+ * Known members of a wrong type are treated as missing. Only `status` must be there: a string of 1
+ * to 15 printable ASCII characters without quotes and backslashes, or an integer from 0 up; one
+ * digit gets a zero before it (1 is "01"). Unknown members are kept byte for byte in `answer.extra`
+ * as far as they fit, in the seller's order, from the first 64 members of a body that is JSON by
+ * the letter. Duplicate members: the first counts. Not an object, not UTF-8, a zero byte, over
+ * REPLY_BODY_MAX, bytes after the end: no readable status.
  */
 void reply_read(const struct reply_bytes *bytes, const struct triple *asked, struct reply *reply);
