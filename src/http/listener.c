@@ -140,7 +140,7 @@ int listener_open(const char *address, bool shared, struct complaint *complaint)
 }
 
 void listener_name(int fd, const char *address, char name[LISTENER_NAME_SIZE]) {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     char host[64];
     char port[8];

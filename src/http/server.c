@@ -76,7 +76,8 @@ void server_poke(struct server *server) {
 
 /* --- life --- */
 
-static void on_library_log(void *arg, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void on_library_log(void *arg, const char *format,
+                                                                 va_list args) {
     (void)arg;
     char line[512];
     if (!log_enabled(LOG_DEBUG))

@@ -12,5 +12,5 @@
 #include "upstream/call.h"
 
 /* Fills state, billed, http_status, status, trace_id and latency; not the time. */
-void billing_judge(const struct upstream_outcome *upstream, const config_list billed_statuses,
+void billing_judge(const struct upstream_outcome *upstream, char *const *billed_statuses,
                    struct ledger_outcome *ledger);

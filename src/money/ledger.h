@@ -38,7 +38,7 @@ void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]
 struct ledger_outcome {
     enum ledger_state state;
     enum billed billed;
-    int http_status; /* 0: no reply */
+    int http_status;                 /* 0: no reply */
     char status[RESULT_STATUS_SIZE]; /* the seller's; empty: none */
     char trace_id[ANSWER_TRACE_ID_SIZE];
     int64_t latency_ms;
