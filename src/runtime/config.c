@@ -197,6 +197,13 @@ static const char *source_of(const struct config *config, size_t offset) {
 
 #define SOURCE(config, member) source_of((config), offsetof(struct config, member))
 
+/* Port 0 is another port each time. */
+static bool is_same_address(const char *a, const char *b) {
+    size_t size = strlen(a);
+    bool any_port = size >= 2 && strcmp(a + size - 2, ":0") == 0;
+    return strcmp(a, b) == 0 && !any_port;
+}
+
 static bool check_listeners(struct loader *loader) {
     const struct config *config = loader->config;
     for (size_t i = 0; config->listen[i] != NULL; i++) {
@@ -206,9 +213,9 @@ static bool check_listeners(struct loader *loader) {
                             "auth (%s): \"off\" is accepted only when every address of listen (%s) "
                             "is loopback or a Unix socket; item %zu is neither",
                             SOURCE(config, auth), SOURCE(config, listen), i + 1);
-        bool repeated = strcmp(address, config->admin_listen) == 0;
+        bool repeated = is_same_address(address, config->admin_listen);
         for (size_t j = 0; j < i; j++)
-            repeated = repeated || strcmp(address, config->listen[j]) == 0;
+            repeated = repeated || is_same_address(address, config->listen[j]);
         if (repeated)
             return complain(loader->complaint,
                             "listen (%s): item %zu is the same address as another item's or as "
@@ -321,7 +328,7 @@ struct config *config_load(const char *path, char *const *environment,
     const struct config_sources sources = {.path = path,
                                            .default_path = SETTINGS_PATH,
                                            .run_secrets = RUN_SECRETS,
-                                           .environment = environment};
+                                           .environment = (const char *const *)environment};
     return config_load_from(&sources, complaint);
 }
 

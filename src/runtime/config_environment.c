@@ -24,7 +24,7 @@ void config_credential_name(const struct config_setting *setting, char name[CONF
     flatten(setting->key, tolower, name, CONFIG_NAME_SIZE);
 }
 
-const char *config_variable(char *const *environment, const char *name) {
+const char *config_variable(const char *const *environment, const char *name) {
     size_t size = strlen(name);
     for (; *environment != NULL; environment++) {
         if (strncmp(*environment, name, size) == 0 && (*environment)[size] == '=')
@@ -206,7 +206,7 @@ static bool check_variable(const char *variable, struct complaint *complaint) {
     return refuse_unknown(variable, size, complaint);
 }
 
-bool config_environment_check(char *const *environment, struct complaint *complaint) {
+bool config_environment_check(const char *const *environment, struct complaint *complaint) {
     for (; *environment != NULL; environment++) {
         if (!check_variable(*environment, complaint))
             return false;

@@ -115,13 +115,13 @@ void config_variable_name(const struct config_setting *setting, char name[CONFIG
 void config_credential_name(const struct config_setting *setting, char name[CONFIG_NAME_SIZE]);
 
 /* A variable's value; NULL: not set. */
-const char *config_variable(char *const *environment, const char *name);
+const char *config_variable(const char *const *environment, const char *name);
 
 /*
  * Refuses a SANYAO_ variable that nothing reads, with the nearest name that something reads.
  * Variables in which Kubernetes describes a service called sanyao or sanyao-x are passed over.
  */
-bool config_environment_check(char *const *environment, struct complaint *complaint)
+bool config_environment_check(const char *const *environment, struct complaint *complaint)
     __attribute__((warn_unused_result));
 
 /*
@@ -140,7 +140,7 @@ struct config_sources {
     const char *path;         /* of the settings file; NULL: see config_load */
     const char *default_path; /* taken when it is there */
     const char *run_secrets;  /* the directory of secrets that containers get */
-    char *const *environment;
+    const char *const *environment;
 };
 
 /* config_load with its surroundings as parameters. */

@@ -147,6 +147,8 @@ static bool string_from_text(const struct config_setting *setting, const char *t
     bool may_be_empty = setting->least == 0;
     if (text[0] == '\0' && !may_be_empty)
         return complain(why, "must not be empty");
+    if ((int64_t)strlen(text) > setting->most)
+        return complain(why, "must have at most %" PRId64 " bytes", setting->most);
     const char *fault = text[0] != '\0' ? text_fault(setting, text) : NULL;
     if (fault != NULL)
         return complain(why, "%s", fault);
