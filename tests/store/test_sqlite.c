@@ -1,0 +1,604 @@
+/*
+ * What is the embedded store's own: the file and who may open it, the ledger's rows, recovery, the
+ * sweep, leases on a clock that stands still, a file that cannot be written.
+ */
+#include "store_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <sqlite3.h>
+
+#include "runtime/log.h"
+
+#define START_S 1800000000 /* where the clock that stands still begins */
+
+/* Every test has a directory and a file of its own. */
+struct scene {
+    struct rig rig;
+    struct rig_clock clock;
+    char folder[256];
+    char path[300];
+    char url[320];
+};
+
+static int setup(void **state) {
+    struct scene *scene = calloc(1, sizeof *scene);
+    rig_make_folder(scene->folder);
+    snprintf(scene->path, sizeof scene->path, "%s/store.db", scene->folder);
+    snprintf(scene->url, sizeof scene->url, "sqlite:%s", scene->path);
+    rig_clock_init(&scene->clock, START_S);
+    *state = scene;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct scene *scene = *state;
+    rig_remove_folder(scene->folder);
+    free(scene);
+    return 0;
+}
+
+static void open_scene(struct scene *scene) {
+    rig_open(&scene->rig, scene->url, &scene->clock.clock);
+}
+
+/* Beside the store, as any program could. */
+static sqlite3 *open_beside(const struct scene *scene) {
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(scene->path, &db), SQLITE_OK);
+    return db;
+}
+
+static void execute(sqlite3 *db, const char *sql) {
+    char *message = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", sql, message);
+}
+
+/* The first column of the first row, "(null)" for NULL, "(none)" when there is no row. */
+static void ask(sqlite3 *db, const char *sql, const struct ledger_id *id, char text[64]) {
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    if (id)
+        sqlite3_bind_blob(statement, 1, id->bytes, sizeof id->bytes, SQLITE_STATIC);
+    strcpy(text, "(none)");
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        const unsigned char *value = sqlite3_column_text(statement, 0);
+        snprintf(text, 64, "%s", value ? (const char *)value : "(null)");
+    }
+    sqlite3_finalize(statement);
+}
+
+static void expect(const struct scene *scene, const char *sql, const struct ledger_id *id,
+                   const char *wanted) {
+    char text[64];
+    sqlite3 *db = open_beside(scene);
+    ask(db, sql, id, text);
+    sqlite3_close(db);
+    assert_string_equal(text, wanted);
+}
+
+static void expect_state(const struct scene *scene, const struct ledger_id *id,
+                         const char *wanted) {
+    expect(scene, "SELECT state FROM ledger WHERE id = ?1", id, wanted);
+}
+
+static void expect_refusal(const char *url, const char *phrase) {
+    struct complaint complaint = {""};
+    assert_null(store_open(url, &clock_system, &complaint));
+    if (!strstr(complaint.text, phrase))
+        fail_msg("\"%s\" does not say \"%s\"", complaint.text, phrase);
+}
+
+/* The file */
+
+static void its_files_are_the_owners_only(void **state) {
+    struct scene *scene = *state;
+    mode_t mask = umask(0);
+    open_scene(scene);
+    umask(mask);
+    rig_barrier(&scene->rig, 0);
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[320];
+        struct stat status;
+        snprintf(path, sizeof path, "%s%s", scene->path, suffixes[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+    }
+    rig_close(&scene->rig);
+}
+
+static void a_second_store_in_the_process_is_refused(void **state) {
+    struct scene *scene = *state;
+    open_scene(scene);
+    expect_refusal(scene->url, "another sanyao has");
+    char way_round[320];
+    snprintf(way_round, sizeof way_round, "sqlite:%s/./store.db", scene->folder);
+    expect_refusal(way_round, "another sanyao has");
+    char link[300];
+    snprintf(link, sizeof link, "%s/link.db", scene->folder);
+    assert_int_equal(symlink(scene->path, link), 0);
+    snprintf(way_round, sizeof way_round, "sqlite:%s", link);
+    expect_refusal(way_round, "another sanyao has");
+    /* And the first one is none the worse. */
+    rig_barrier(&scene->rig, 0);
+    rig_close(&scene->rig);
+}
+
+static void a_second_process_is_refused_until_the_first_is_gone(void **state) {
+    struct scene *scene = *state;
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct complaint complaint;
+        char said = store_open(scene->url, &clock_system, &complaint) ? 'y' : 'n';
+        if (write(ready[1], &said, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    char said = 0;
+    assert_int_equal(read(ready[0], &said, 1), 1);
+    assert_int_equal(said, 'y');
+    expect_refusal(scene->url, "another sanyao has");
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(ready[0]);
+    close(ready[1]);
+    open_scene(scene);
+    rig_close(&scene->rig);
+}
+
+static void what_is_not_ours_is_refused_and_left_alone(void **state) {
+    struct scene *scene = *state;
+    static const struct {
+        const char *sql;
+        const char *phrase;
+    } cases[] = {
+        {"CREATE TABLE other (a); INSERT INTO other VALUES (1)", "another program's"},
+        {"PRAGMA application_id = 77; CREATE TABLE other (a)", "another program's"},
+        {"PRAGMA user_version = 9; CREATE TABLE other (a)", "another program's"},
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 2; CREATE TABLE other (a)",
+         "newer sanyao"},
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 1; CREATE TABLE other (a)",
+         "no whole sanyao store"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unlink(scene->path);
+        sqlite3 *db = open_beside(scene);
+        execute(db, cases[i].sql);
+        sqlite3_close(db);
+        expect_refusal(scene->url, cases[i].phrase);
+        expect(scene, "SELECT group_concat(name) FROM sqlite_schema", NULL, "other");
+    }
+}
+
+static void a_file_that_is_no_database_is_refused_and_left_alone(void **state) {
+    struct scene *scene = *state;
+    char text[4096];
+    memset(text, 'x', sizeof text);
+    int fd = open(scene->path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, text, sizeof text), sizeof text);
+    close(fd);
+    expect_refusal(scene->url, "no SQLite database");
+    char after[sizeof text];
+    fd = open(scene->path, O_RDONLY);
+    assert_int_equal(read(fd, after, sizeof after), sizeof after);
+    close(fd);
+    assert_memory_equal(after, text, sizeof text);
+}
+
+static void an_address_that_cannot_be_is_refused(void **state) {
+    struct scene *scene = *state;
+    char url[400];
+    expect_refusal("sqlite:", "needs a path");
+    snprintf(url, sizeof url, "sqlite:%s/missing/store.db", scene->folder);
+    expect_refusal(url, "create the directory");
+    snprintf(url, sizeof url, "sqlite:%s", scene->folder);
+    expect_refusal(url, "cannot open");
+}
+
+static void an_empty_file_is_taken(void **state) {
+    struct scene *scene = *state;
+    int fd = open(scene->path, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    open_scene(scene);
+    rig_close(&scene->rig);
+    expect(scene, "PRAGMA user_version", NULL, "1");
+}
+
+static void a_relative_path_is_taken_as_it_is(void **state) {
+    struct scene *scene = *state;
+    char former[4096];
+    assert_non_null(getcwd(former, sizeof former));
+    assert_int_equal(chdir(scene->folder), 0);
+    rig_open(&scene->rig, "sqlite::memory:", &scene->clock.clock);
+    rig_barrier(&scene->rig, 0);
+    rig_close(&scene->rig);
+    assert_int_equal(access(":memory:", F_OK), 0);
+    assert_int_equal(chdir(former), 0);
+}
+
+/* The ledger */
+
+static void a_row_tells_the_calls_story(void **state) {
+    struct scene *scene = *state;
+    struct digest triple = rig_digest();
+    struct rig_admit asked;
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(&scene->rig, 0, &asked, &triple);
+    const struct ledger_id *id = &asked.admit.id;
+    expect_state(scene, id, "reserved");
+    expect(scene, "SELECT reserved_at_ms FROM ledger WHERE id = ?1", id, "1800000000000");
+    expect(scene, "SELECT settled_at_ms FROM ledger WHERE id = ?1", id, "(null)");
+    expect(scene, "SELECT client || ' ' || credential FROM ledger WHERE id = ?1", id,
+           "tester main");
+    expect(scene, "SELECT length(number) FROM ledger WHERE id = ?1", id, "8");
+
+    rig_end(&end, &asked, rig_answer("01", START_S + 1));
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+    expect_state(scene, id, "settled");
+    expect(scene,
+           "SELECT billed || ' ' || http_status || ' ' || status || ' ' || latency_ms || "
+           "' ' || settled_at_ms || ' ' || trace_id FROM ledger WHERE id = ?1",
+           id, "1 200 01 321 1800000001000 1234567890123_abcdef01");
+    expect(scene, "SELECT retain_until FROM answers", NULL, "1800003601");
+    rig_close(&scene->rig);
+}
+
+static void what_is_not_known_of_a_call_is_null(void **state) {
+    struct scene *scene = *state;
+    struct digest triple = rig_digest();
+    struct rig_admit asked;
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(&scene->rig, 0, &asked, &triple);
+    rig_end_failed(&end, &asked, FAILURE_UPSTREAM_TIMEOUT);
+    end.settle.ledger.trace_id[0] = 0;
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+    const struct ledger_id *id = &asked.admit.id;
+    expect_state(scene, id, "unknown");
+    expect(scene,
+           "SELECT count(*) FROM ledger WHERE id = ?1 AND billed IS NULL AND status IS NULL "
+           "AND http_status IS NULL AND trace_id IS NULL",
+           id, "1");
+
+    /* It was settled as unknown; a second word on it changes nothing. */
+    rig_end(&end, &asked, rig_answer("01", START_S));
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+    expect_state(scene, id, "unknown");
+    assert_int_equal(rig_find(&scene->rig, 0, &triple, NULL), STORE_MISS);
+    rig_close(&scene->rig);
+}
+
+static void a_reservation_whose_process_is_gone_becomes_unknown(void **state) {
+    struct scene *scene = *state;
+    struct digest triples[2] = {rig_digest(), rig_digest()};
+    struct rig_admit asked[2];
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(&scene->rig, 0, &asked[0], &triples[0]);
+    rig_lead(&scene->rig, 0, &asked[1], &triples[1]);
+    rig_end(&end, &asked[1], rig_answer("01", START_S));
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+    rig_close(&scene->rig);
+    expect_state(scene, &asked[0].admit.id, "reserved");
+
+    open_scene(scene);
+    expect_state(scene, &asked[0].admit.id, "unknown");
+    expect(scene, "SELECT billed FROM ledger WHERE id = ?1", &asked[0].admit.id, "(null)");
+    expect_state(scene, &asked[1].admit.id, "settled");
+    rig_close(&scene->rig);
+}
+
+/* Time */
+
+static void a_lease_ends_at_its_time_and_not_before(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit asked[4];
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(rig, 0, &asked[0], &triple);
+    for (int i = 1; i < 4; i++)
+        rig_admit(rig, i % RIG_CLIENTS, &asked[i], &triple, FRESHNESS_ANY);
+    rig_clock_advance(&scene->clock, RIG_LEASE_MS - 1);
+    store_poke(rig->store);
+    for (int i = 0; i < RIG_CLIENTS; i++)
+        rig_barrier(rig, i);
+    assert_int_equal(asked[1].done, 0);
+
+    rig_clock_advance(&scene->clock, 1);
+    store_poke(rig->store);
+    rig_expect(rig, &asked[1], STORE_LEAD);
+    expect_state(scene, &asked[0].admit.id, "reserved");
+    expect_state(scene, &asked[1].admit.id, "reserved");
+
+    /* The first call's answer, late: its row ends, it is kept, and whoever comes to lead next is
+     * answered by it instead. */
+    rig_end(&end, &asked[0], rig_answer("01", START_S));
+    rig_settle(rig, 0, &end, STORE_DONE);
+    expect_state(scene, &asked[0].admit.id, "settled");
+    assert_int_equal(asked[2].done, 0);
+    rig_clock_advance(&scene->clock, RIG_LEASE_MS);
+    store_poke(rig->store);
+    for (int i = 2; i < 4; i++) {
+        rig_expect(rig, &asked[i], STORE_ANSWERED);
+        assert_false(asked[i].admit.collapsed);
+        expect_state(scene, &asked[i].admit.id, "(none)");
+    }
+    rig_close(rig);
+}
+
+static void a_settlement_at_the_last_moment_wins_over_the_leases_end(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_admit follower;
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(rig, 0, &leader, &triple);
+    rig_admit(rig, 1, &follower, &triple, FRESHNESS_ANY);
+    rig_barrier(rig, 1);
+    rig_clock_advance(&scene->clock, RIG_LEASE_MS * 2);
+    rig_end(&end, &leader, rig_answer("02", START_S));
+    rig_settle(rig, 0, &end, STORE_DONE);
+    rig_expect(rig, &follower, STORE_ANSWERED);
+    assert_true(follower.admit.collapsed);
+    rig_close(rig);
+}
+
+static void wait_until_missed(struct rig *rig, const struct digest *triple) {
+    int64_t deadline = clock_monotonic_ms(&clock_system) + RIG_DEADLINE_MS;
+    while (rig_find(rig, 0, triple, NULL) != STORE_MISS) {
+        if (clock_monotonic_ms(&clock_system) > deadline)
+            fail_msg("the answer is still there");
+        usleep(200);
+    }
+}
+
+static void expired_answers_are_swept_when_their_time_has_come(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    enum { COUNT = 450 }; /* more than two steps */
+    struct digest triples[COUNT];
+    static struct rig_admit asked[COUNT];
+    open_scene(scene);
+    for (int i = 0; i < COUNT; i++) {
+        struct rig_settle end;
+        triples[i] = rig_digest();
+        rig_lead(rig, 0, &asked[i], &triples[i]);
+        rig_end(&end, &asked[i], rig_answer("01", START_S));
+        end.settle.retain_until = START_S + (i == 0 ? 1000 : 100);
+        rig_settle(rig, 0, &end, STORE_DONE);
+    }
+    /* One second early: two rounds of the thread's work, and all is still there. */
+    rig_clock_advance(&scene->clock, 99 * 1000);
+    store_poke(rig->store);
+    rig_barrier(rig, 0);
+    rig_barrier(rig, 0);
+    expect(scene, "SELECT count(*) FROM answers", NULL, "450");
+
+    rig_clock_advance(&scene->clock, 1000);
+    store_poke(rig->store);
+    for (int i = 1; i < COUNT; i++)
+        wait_until_missed(rig, &triples[i]);
+    assert_int_equal(rig_find(rig, 0, &triples[0], NULL), STORE_HIT);
+    rig_close(rig);
+    expect(scene, "SELECT count(*) FROM answers", NULL, "1");
+    expect(scene, "SELECT count(*) FROM ledger WHERE state = 'settled'", NULL, "450");
+}
+
+/* A file that cannot be written */
+
+static void expect_away(struct rig *rig, const char *phrase) {
+    struct complaint complaint = {""};
+    assert_false(store_ready(rig->store, &complaint));
+    if (!strstr(complaint.text, phrase))
+        fail_msg("\"%s\" does not say \"%s\"", complaint.text, phrase);
+}
+
+/* What follows while the file cannot be written; `asked` leads, `follower` waits for it. */
+static void expect_fail_closed(struct rig *rig, struct rig_admit *asked, struct rig_admit *follower,
+                               struct rig_settle *end) {
+    rig_settle(rig, 0, end, STORE_AWAY);
+    rig_expect(rig, follower, STORE_ANSWERED);
+    assert_true(follower->admit.collapsed);
+    assert_int_equal(rig_find(rig, 2, &asked->admit.triple, NULL), STORE_MISS);
+
+    struct digest triple = rig_digest();
+    struct rig_admit refused[2];
+    for (int i = 0; i < 2; i++) {
+        rig_admit(rig, 2, &refused[i], &triple, FRESHNESS_ANY);
+        rig_expect(rig, &refused[i], STORE_AWAY);
+    }
+}
+
+static void a_locked_file_fails_closed_and_loses_nothing(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_admit follower;
+    struct rig_admit next;
+    struct rig_settle end;
+    struct complaint complaint;
+    open_scene(scene);
+    rig_lead(rig, 0, &leader, &triple);
+    rig_admit(rig, 1, &follower, &triple, FRESHNESS_ANY);
+    rig_barrier(rig, 1);
+
+    sqlite3 *other = open_beside(scene);
+    execute(other, "BEGIN EXCLUSIVE");
+    rig_end(&end, &leader, rig_answer("01", START_S));
+    expect_fail_closed(rig, &leader, &follower, &end);
+    expect_away(rig, "locked");
+    /* The caller's struct may be used for something else by now. */
+    memset(&end, 0xff, sizeof end);
+
+    /* Before anything new is admitted, what waited is written: the next asker is answered by it. */
+    execute(other, "COMMIT");
+    int notices = rig->clients[2].notices;
+    rig_admit(rig, 0, &next, &triple, FRESHNESS_ANY);
+    rig_expect(rig, &next, STORE_ANSWERED);
+    assert_false(next.admit.collapsed);
+    expect_state(scene, &leader.admit.id, "settled");
+    assert_true(store_ready(rig->store, &complaint));
+    rig_wait(rig, &rig->clients[2].notices, notices + 1);
+    sqlite3_close(other);
+    rig_close(rig);
+    expect(scene, "SELECT count(*) FROM ledger WHERE state = 'reserved'", NULL, "0");
+}
+
+static void what_could_not_be_written_is_tried_again_unasked(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_settle end;
+    rig_open(rig, scene->url, &clock_system);
+    rig_lead(rig, 0, &leader, &triple);
+    sqlite3 *other = open_beside(scene);
+    execute(other, "BEGIN IMMEDIATE");
+    rig_end(&end, &leader, rig_answer("01", START_S));
+    rig_settle(rig, 0, &end, STORE_AWAY);
+    execute(other, "COMMIT");
+    sqlite3_close(other);
+    /* Client 0 is told, too: its own settlement was delivered late. */
+    for (int i = 0; i < RIG_CLIENTS; i++)
+        rig_wait(rig, &rig->clients[i].notices, 1);
+    assert_int_equal(rig_find(rig, 0, &triple, NULL), STORE_HIT);
+    rig_close(rig);
+}
+
+static void a_full_disk_fails_closed_and_loses_nothing(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_admit follower;
+    struct rig_settle end;
+    struct complaint complaint;
+    open_scene(scene);
+    rig_lead(rig, 0, &leader, &triple);
+    rig_admit(rig, 1, &follower, &triple, FRESHNESS_ANY);
+    rig_barrier(rig, 1);
+
+    /* No file may grow: as when the disk is full, but for the error's name. */
+    char wal[320];
+    struct stat status;
+    snprintf(wal, sizeof wal, "%s-wal", scene->path);
+    assert_int_equal(stat(wal, &status), 0);
+    struct rlimit former;
+    getrlimit(RLIMIT_FSIZE, &former);
+    struct rlimit tight = {(rlim_t)status.st_size, former.rlim_max};
+    void (*on_excess)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    rig_end(&end, &leader, rig_answer("01", START_S));
+    expect_fail_closed(rig, &leader, &follower, &end);
+    expect_away(rig, "I/O");
+    /* Trying again finds out that it still cannot. */
+    store_poke(rig->store);
+    struct rig_admit refused;
+    struct digest other = rig_digest();
+    rig_admit(rig, 0, &refused, &other, FRESHNESS_ANY);
+    rig_expect(rig, &refused, STORE_AWAY);
+    expect_away(rig, "I/O");
+
+    setrlimit(RLIMIT_FSIZE, &former);
+    signal(SIGXFSZ, on_excess);
+    store_poke(rig->store);
+    rig_barrier(rig, 0);
+    assert_int_equal(rig_find(rig, 2, &triple, NULL), STORE_HIT);
+    assert_true(store_ready(rig->store, &complaint));
+    rig_close(rig);
+    expect_state(scene, &leader.admit.id, "settled");
+    expect(scene, "SELECT count(*) FROM ledger WHERE state = 'reserved'", NULL, "0");
+    expect(scene, "PRAGMA integrity_check", NULL, "ok");
+}
+
+static void a_lease_taken_in_vain_is_taken_back(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_admit heir;
+    open_scene(scene);
+    rig_lead(rig, 0, &leader, &triple);
+    rig_admit(rig, 1, &heir, &triple, FRESHNESS_ANY);
+    rig_barrier(rig, 1);
+    /* The lease ends while nothing can be written: the heir cannot lead, and nobody hangs. */
+    sqlite3 *other = open_beside(scene);
+    execute(other, "BEGIN EXCLUSIVE");
+    rig_clock_advance(&scene->clock, RIG_LEASE_MS);
+    store_poke(rig->store);
+    rig_expect(rig, &heir, STORE_AWAY);
+    execute(other, "COMMIT");
+    sqlite3_close(other);
+    rig_lead(rig, 1, &heir, &triple);
+    rig_close(rig);
+}
+
+static void commit_soon(void *arg) {
+    usleep(300 * 1000);
+    execute(arg, "COMMIT");
+}
+
+static void closing_writes_what_waits(void **state) {
+    struct scene *scene = *state;
+    struct digest triple = rig_digest();
+    struct rig_admit leader;
+    struct rig_settle end;
+    open_scene(scene);
+    rig_lead(&scene->rig, 0, &leader, &triple);
+    sqlite3 *other = open_beside(scene);
+    execute(other, "BEGIN EXCLUSIVE");
+    rig_end(&end, &leader, rig_answer("01", START_S));
+    rig_settle(&scene->rig, 0, &end, STORE_AWAY);
+    uv_thread_t thread;
+    assert_int_equal(uv_thread_create(&thread, commit_soon, other), 0);
+    rig_close(&scene->rig);
+    uv_thread_join(&thread);
+    sqlite3_close(other);
+    expect_state(scene, &leader.admit.id, "settled");
+    expect(scene, "SELECT count(*) FROM answers", NULL, "1");
+}
+
+int main(void) {
+    if (sodium_init() < 0)
+        return 1;
+    /* Warnings and errors are part of what is provoked here. */
+    log_init(LOG_ERROR, LOG_JSON, open("/dev/null", O_WRONLY | O_CLOEXEC));
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        SCENE(its_files_are_the_owners_only),
+        SCENE(a_second_store_in_the_process_is_refused),
+        SCENE(a_second_process_is_refused_until_the_first_is_gone),
+        SCENE(what_is_not_ours_is_refused_and_left_alone),
+        SCENE(a_file_that_is_no_database_is_refused_and_left_alone),
+        SCENE(an_address_that_cannot_be_is_refused),
+        SCENE(an_empty_file_is_taken),
+        SCENE(a_relative_path_is_taken_as_it_is),
+        SCENE(a_row_tells_the_calls_story),
+        SCENE(what_is_not_known_of_a_call_is_null),
+        SCENE(a_reservation_whose_process_is_gone_becomes_unknown),
+        SCENE(a_lease_ends_at_its_time_and_not_before),
+        SCENE(a_settlement_at_the_last_moment_wins_over_the_leases_end),
+        SCENE(expired_answers_are_swept_when_their_time_has_come),
+        SCENE(a_locked_file_fails_closed_and_loses_nothing),
+        SCENE(what_could_not_be_written_is_tried_again_unasked),
+        SCENE(a_full_disk_fails_closed_and_loses_nothing),
+        SCENE(a_lease_taken_in_vain_is_taken_back),
+        SCENE(closing_writes_what_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
