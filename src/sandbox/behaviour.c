@@ -14,8 +14,12 @@ struct choice {
 };
 
 static const struct choice cuts[] = {
-    {"accept", CUT_ACCEPT},           {"request", CUT_REQUEST}, {"reset", CUT_RESET},
-    {"mid-headers", CUT_MID_HEADERS}, {"headers", CUT_HEADERS}, {"body", CUT_BODY},
+    {"accept", CUT_ACCEPT},
+    {"request", CUT_REQUEST},
+    {"reset", CUT_RESET},
+    {"mid-headers", CUT_MID_HEADERS},
+    {"headers", CUT_HEADERS},
+    {"body", CUT_BODY},
     {NULL, 0},
 };
 
@@ -32,8 +36,7 @@ static const struct choice replies[] = {
     {NULL, 0},
 };
 
-static bool take_long(const cJSON *json, long least, long most, long *to, struct reason *reason)
-{
+static bool take_long(const cJSON *json, long least, long most, long *to, struct reason *reason) {
     if (!cJSON_IsNumber(json) || json->valuedouble < (double)least ||
         json->valuedouble > (double)most || json->valuedouble != (double)(long)json->valuedouble) {
         return refuse(reason, "%s must be a whole number from %ld to %ld", json->string, least,
@@ -43,8 +46,7 @@ static bool take_long(const cJSON *json, long least, long most, long *to, struct
     return true;
 }
 
-static bool take_bool(const cJSON *json, bool *to, struct reason *reason)
-{
+static bool take_bool(const cJSON *json, bool *to, struct reason *reason) {
     if (!cJSON_IsBool(json)) {
         return refuse(reason, "%s must be true or false", json->string);
     }
@@ -52,8 +54,7 @@ static bool take_bool(const cJSON *json, bool *to, struct reason *reason)
     return true;
 }
 
-static bool take_string(const cJSON *json, char **to, struct reason *reason)
-{
+static bool take_string(const cJSON *json, char **to, struct reason *reason) {
     if (!cJSON_IsString(json)) {
         return refuse(reason, "%s must be a string", json->string);
     }
@@ -62,8 +63,7 @@ static bool take_string(const cJSON *json, char **to, struct reason *reason)
 }
 
 static bool take_choice(const cJSON *json, const struct choice *choices, int *to,
-                        struct reason *reason)
-{
+                        struct reason *reason) {
     char names[256] = "";
     size_t used = 0;
     for (; choices->name != NULL; choices++) {
@@ -78,54 +78,45 @@ static bool take_choice(const cJSON *json, const struct choice *choices, int *to
     return refuse(reason, "%s must be one of: %s", json->string, names);
 }
 
-static bool take_calls(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_calls(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_long(json, 1, CALLS_MAX, &to->remaining, reason);
 }
 
-static bool take_mobile(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_mobile(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_string(json, &to->only_mobile, reason);
 }
 
-static bool take_appcode(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_appcode(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_string(json, &to->only_appcode, reason);
 }
 
-static bool take_latency(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_latency(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_long(json, 0, HOUR_MS, &to->latency_ms, reason);
 }
 
-static bool take_jitter(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_jitter(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_long(json, 0, HOUR_MS, &to->jitter_ms, reason);
 }
 
-static bool take_hang(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_hang(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_bool(json, &to->hang, reason);
 }
 
-static bool take_cut(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_cut(struct behaviour *to, const cJSON *json, struct reason *reason) {
     int value = CUT_NOT;
     bool taken = take_choice(json, cuts, &value, reason);
     to->cut = (enum behaviour_cut)value;
     return taken;
 }
 
-static bool take_reply(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_reply(struct behaviour *to, const cJSON *json, struct reason *reason) {
     int value = REPLY_USUAL;
     bool taken = take_choice(json, replies, &value, reason);
     to->reply = (enum behaviour_reply)value;
     return taken;
 }
 
-static bool take_status(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_status(struct behaviour *to, const cJSON *json, struct reason *reason) {
     size_t length = cJSON_IsString(json) ? strlen(json->valuestring) : 0;
     if (length == 0 || length > BEHAVIOUR_STATUS_MAX) {
         return refuse(reason, "status must be a string of 1 to %d characters",
@@ -135,20 +126,17 @@ static bool take_status(struct behaviour *to, const cJSON *json, struct reason *
     return true;
 }
 
-static bool take_gateway(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_gateway(struct behaviour *to, const cJSON *json, struct reason *reason) {
     to->gateway = cJSON_IsString(json) ? gateway_find(json->valuestring) : NULL;
     return to->gateway != NULL ||
            refuse(reason, "gateway must be the name of a refusal; GET /sandbox/ lists them");
 }
 
-static bool take_http(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_http(struct behaviour *to, const cJSON *json, struct reason *reason) {
     return take_long(json, 200, 599, &to->http, reason);
 }
 
-static bool is_token(const char *name)
-{
+static bool is_token(const char *name) {
     for (const char *c = name; *c != '\0'; c++) {
         if (!isalnum((unsigned char)*c) && strchr("!#$%&'*+-.^_`|~", *c) == NULL) {
             return false;
@@ -157,8 +145,7 @@ static bool is_token(const char *name)
     return *name != '\0';
 }
 
-static bool take_header(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_header(struct behaviour *to, const cJSON *json, struct reason *reason) {
     static const char *const framing[] = {"content-length", "transfer-encoding", "date"};
     for (size_t i = 0; i < sizeof framing / sizeof *framing; i++) {
         if (strcasecmp(json->string, framing[i]) == 0) {
@@ -179,14 +166,12 @@ static bool take_header(struct behaviour *to, const cJSON *json, struct reason *
     return (header->name != NULL && header->value != NULL) || refuse(reason, "out of memory");
 }
 
-static bool take_headers(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_headers(struct behaviour *to, const cJSON *json, struct reason *reason) {
     if (!cJSON_IsObject(json)) {
         return refuse(reason, "headers must be an object");
     }
     const cJSON *header;
-    cJSON_ArrayForEach(header, json)
-    {
+    cJSON_ArrayForEach(header, json) {
         if (!take_header(to, header, reason)) {
             return false;
         }
@@ -194,8 +179,7 @@ static bool take_headers(struct behaviour *to, const cJSON *json, struct reason 
     return true;
 }
 
-static bool take_body(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_body(struct behaviour *to, const cJSON *json, struct reason *reason) {
     if (to->body != NULL) {
         return refuse(reason, "give only one of body, bodyHex and raw");
     }
@@ -206,15 +190,13 @@ static bool take_body(struct behaviour *to, const cJSON *json, struct reason *re
     return true;
 }
 
-static int hex_digit(char character)
-{
+static int hex_digit(char character) {
     static const char digits[] = "0123456789abcdef";
     const char *found = strchr(digits, tolower((unsigned char)character));
     return character == '\0' || found == NULL ? -1 : (int)(found - digits);
 }
 
-static bool take_body_hex(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_body_hex(struct behaviour *to, const cJSON *json, struct reason *reason) {
     if (!take_body(to, json, reason)) {
         return false;
     }
@@ -227,18 +209,16 @@ static bool take_body_hex(struct behaviour *to, const cJSON *json, struct reason
         }
         to->body[i] = (char)(high << 4 | low);
     }
-    return to->body[to->body_size * 2] == '\0' || to->body_size == 0 ||
+    return to->body[to->body_size * 2] == '\0' ||
            refuse(reason, "bodyHex must be an even number of digits");
 }
 
-static bool take_raw(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_raw(struct behaviour *to, const cJSON *json, struct reason *reason) {
     to->raw = true;
     return take_body(to, json, reason);
 }
 
-static bool take_billed(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_billed(struct behaviour *to, const cJSON *json, struct reason *reason) {
     bool billed = false;
     bool taken = take_bool(json, &billed, reason);
     to->billed = billed;
@@ -249,16 +229,15 @@ static const struct member {
     const char *name;
     bool (*take)(struct behaviour *to, const cJSON *json, struct reason *reason);
 } members[] = {
-    {"calls", take_calls},         {"mobile", take_mobile},   {"appCode", take_appcode},
-    {"latencyMs", take_latency},   {"jitterMs", take_jitter}, {"hang", take_hang},
-    {"cut", take_cut},             {"reply", take_reply},     {"status", take_status},
-    {"gateway", take_gateway},     {"http", take_http},       {"headers", take_headers},
-    {"body", take_body},           {"bodyHex", take_body_hex}, {"raw", take_raw},
+    {"calls", take_calls},       {"mobile", take_mobile},    {"appCode", take_appcode},
+    {"latencyMs", take_latency}, {"jitterMs", take_jitter},  {"hang", take_hang},
+    {"cut", take_cut},           {"reply", take_reply},      {"status", take_status},
+    {"gateway", take_gateway},   {"http", take_http},        {"headers", take_headers},
+    {"body", take_body},         {"bodyHex", take_body_hex}, {"raw", take_raw},
     {"billed", take_billed},
 };
 
-static const struct member *find_member(const char *name)
-{
+static const struct member *find_member(const char *name) {
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         if (strcmp(members[i].name, name) == 0) {
             return &members[i];
@@ -267,15 +246,13 @@ static const struct member *find_member(const char *name)
     return NULL;
 }
 
-static bool take_members(struct behaviour *to, const cJSON *json, struct reason *reason)
-{
+static bool take_members(struct behaviour *to, const cJSON *json, struct reason *reason) {
     bool seen[sizeof members / sizeof *members] = {false};
     if (!cJSON_IsObject(json) || json->child == NULL) {
         return refuse(reason, "a behaviour is a JSON object with at least one member");
     }
     const cJSON *child;
-    cJSON_ArrayForEach(child, json)
-    {
+    cJSON_ArrayForEach(child, json) {
         const struct member *member = find_member(child->string);
         if (member == NULL) {
             return refuse(reason, "unknown member: %.64s", child->string);
@@ -291,8 +268,7 @@ static bool take_members(struct behaviour *to, const cJSON *json, struct reason 
     return true;
 }
 
-static bool members_agree(const struct behaviour *behaviour, bool tls, struct reason *reason)
-{
+static bool members_agree(const struct behaviour *behaviour, bool tls, struct reason *reason) {
     int answers = (behaviour->cut != CUT_NOT) + (behaviour->reply != REPLY_USUAL) +
                   (behaviour->gateway != NULL) + (behaviour->http != 0) + behaviour->raw;
     if (answers > 1) {
@@ -315,8 +291,7 @@ static bool members_agree(const struct behaviour *behaviour, bool tls, struct re
     return true;
 }
 
-struct behaviour *behaviour_parse(const cJSON *json, bool tls, struct reason *reason)
-{
+struct behaviour *behaviour_parse(const cJSON *json, bool tls, struct reason *reason) {
     struct behaviour *behaviour = calloc(1, sizeof *behaviour);
     if (behaviour == NULL) {
         refuse(reason, "out of memory");
@@ -333,14 +308,12 @@ struct behaviour *behaviour_parse(const cJSON *json, bool tls, struct reason *re
     return behaviour;
 }
 
-struct behaviour *behaviour_ref(struct behaviour *behaviour)
-{
+struct behaviour *behaviour_ref(struct behaviour *behaviour) {
     atomic_fetch_add(&behaviour->references, 1);
     return behaviour;
 }
 
-void behaviour_unref(struct behaviour *behaviour)
-{
+void behaviour_unref(struct behaviour *behaviour) {
     if (behaviour == NULL || atomic_fetch_sub(&behaviour->references, 1) > 1) {
         return;
     }
@@ -354,8 +327,7 @@ void behaviour_unref(struct behaviour *behaviour)
     free(behaviour);
 }
 
-void behaviour_add(struct behaviour **list, struct behaviour *behaviour)
-{
+void behaviour_add(struct behaviour **list, struct behaviour *behaviour) {
     while (behaviour->remaining >= 0 && *list != NULL) {
         list = &(*list)->next;
     }
@@ -363,8 +335,7 @@ void behaviour_add(struct behaviour **list, struct behaviour *behaviour)
     *list = behaviour;
 }
 
-void behaviour_clear(struct behaviour **list)
-{
+void behaviour_clear(struct behaviour **list) {
     while (*list != NULL) {
         struct behaviour *first = *list;
         *list = first->next;
@@ -373,8 +344,7 @@ void behaviour_clear(struct behaviour **list)
 }
 
 /* 0: does not fit; else the higher the more it was meant for this call. */
-static int fitness(const struct behaviour *behaviour, struct text mobile, struct text appcode)
-{
+static int fitness(const struct behaviour *behaviour, struct text mobile, struct text appcode) {
     bool limited = behaviour->only_mobile != NULL || behaviour->only_appcode != NULL;
     if (behaviour->cut == CUT_ACCEPT ||
         (behaviour->only_mobile != NULL && !text_equal(text_of(behaviour->only_mobile), mobile)) ||
@@ -385,8 +355,7 @@ static int fitness(const struct behaviour *behaviour, struct text mobile, struct
     return 1 + (limited ? 2 : 0) + (behaviour->remaining >= 0 ? 1 : 0);
 }
 
-static struct behaviour *count_down(struct behaviour **link)
-{
+static struct behaviour *count_down(struct behaviour **link) {
     struct behaviour *chosen = behaviour_ref(*link);
     if (chosen->remaining > 0 && --chosen->remaining == 0) {
         *link = chosen->next;
@@ -396,8 +365,7 @@ static struct behaviour *count_down(struct behaviour **link)
     return chosen;
 }
 
-struct behaviour *behaviour_take(struct behaviour **list, struct text mobile, struct text appcode)
-{
+struct behaviour *behaviour_take(struct behaviour **list, struct text mobile, struct text appcode) {
     struct behaviour **best = NULL;
     int best_fitness = 0;
     for (struct behaviour **link = list; *link != NULL; link = &(*link)->next) {
@@ -410,8 +378,7 @@ struct behaviour *behaviour_take(struct behaviour **list, struct text mobile, st
     return best == NULL ? NULL : count_down(best);
 }
 
-bool behaviour_take_accept(struct behaviour **list)
-{
+bool behaviour_take_accept(struct behaviour **list) {
     for (struct behaviour **link = list; *link != NULL; link = &(*link)->next) {
         if ((*link)->cut == CUT_ACCEPT) {
             behaviour_unref(count_down(link));
@@ -421,16 +388,14 @@ bool behaviour_take_accept(struct behaviour **list)
     return false;
 }
 
-static const char *choice_name(const struct choice *choices, int value)
-{
+static const char *choice_name(const struct choice *choices, int value) {
     while (choices->name != NULL && choices->value != value) {
         choices++;
     }
     return choices->name == NULL ? "" : choices->name;
 }
 
-void behaviour_describe(const struct behaviour *behaviour, char *to, size_t capacity)
-{
+void behaviour_describe(const struct behaviour *behaviour, char *to, size_t capacity) {
     if (behaviour->cut != CUT_NOT) {
         snprintf(to, capacity, "cut:%s", choice_name(cuts, (int)behaviour->cut));
     } else if (behaviour->reply != REPLY_USUAL) {

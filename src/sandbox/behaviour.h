@@ -5,8 +5,8 @@
  * A behaviour is parsed strictly from JSON, lives in a list until it is used up or reset, and is
  * chosen for a call by what it is limited to. It is reference counted, since a call in flight needs
  * its reply after the list let go of it. The list and the matching belong to the owner's lock; a
- * behaviour itself does not change after parsing, but for its count of remaining calls (owner's lock)
- * and its references (atomic).
+ * behaviour itself does not change after parsing, but for its count of remaining calls (owner's
+ * lock) and its references (atomic).
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -51,7 +51,7 @@ struct behaviour_header {
 struct behaviour {
     atomic_int references;
     struct behaviour *next; /* in the list */
-    unsigned id;            /* from 1; shown in the log */
+    unsigned id;            /* from 1, in the order they were set */
     long remaining;         /* calls it is still good for; -1: until reset */
 
     char *only_mobile; /* NULL: any */
@@ -74,9 +74,9 @@ struct behaviour {
 };
 
 /*
- * Parses the members of one behaviour. `tls` says that the listener speaks TLS, where raw replies and
- * cuts within the headers are impossible. NULL, with the reason, when a member is unknown, of the
- * wrong type, out of range or at odds with another.
+ * Parses the members of one behaviour. `tls` says that the listener speaks TLS, where raw replies
+ * and cuts within the headers are impossible. NULL, with the reason, when a member is unknown, of
+ * the wrong type, out of range or at odds with another.
  */
 struct behaviour *behaviour_parse(const cJSON *json, bool tls, struct reason *reason)
     __attribute__((warn_unused_result));
@@ -91,15 +91,16 @@ void behaviour_add(struct behaviour **list, struct behaviour *behaviour);
 void behaviour_clear(struct behaviour **list);
 
 /*
- * The behaviour for a call, with a reference for the caller, counted down and taken off the list when
- * used up. Those for this number or AppCode come before those for all, those for some calls before
- * those until reset; among equals the oldest of those for some calls, the newest of those until reset.
- * NULL when none fits. Cuts at accept are never chosen here.
+ * The behaviour for a call, with a reference for the caller, counted down and taken off the list
+ * when used up. Those for this number or AppCode come before those for all, those for some calls
+ * before those until reset; among equals the oldest of those for some calls, the newest of those
+ * until reset. NULL when none fits. Cuts at accept are never chosen here.
  */
 struct behaviour *behaviour_take(struct behaviour **list, struct text mobile, struct text appcode);
 
 /* Is a connection to be refused? Counts the behaviour down. */
 bool behaviour_take_accept(struct behaviour **list);
 
-/* What the behaviour is, in one word, for the log: "html", "hang", "cut:body", "gateway:throttled" … */
+/* What the behaviour is, in a word, for people: "reply:html", "hang", "cut:body",
+ * "gateway:throttled" … */
 void behaviour_describe(const struct behaviour *behaviour, char *to, size_t capacity);

@@ -2,28 +2,24 @@
 
 #include <stdlib.h>
 
-const char *call_parameter_name(enum call_parameter parameter)
-{
+const char *call_parameter_name(enum call_parameter parameter) {
     static const char *const names[CALL_PARAMETERS] = {
         [CALL_ID_CARD] = "idCard", [CALL_MOBILE] = "mobile", [CALL_NAME] = "name"};
     return names[parameter];
 }
 
-struct text call_value(const struct call *call, enum call_parameter parameter)
-{
+struct text call_value(const struct call *call, enum call_parameter parameter) {
     return (struct text){.data = call->parameters[parameter].data,
                          .size = call->parameters[parameter].size};
 }
 
-struct seller_question call_question(const struct call *call)
-{
+struct seller_question call_question(const struct call *call) {
     return (struct seller_question){.id_card = call_value(call, CALL_ID_CARD),
                                     .mobile = call_value(call, CALL_MOBILE),
                                     .name = call_value(call, CALL_NAME)};
 }
 
-void call_free(struct call *call)
-{
+void call_free(struct call *call) {
     if (call == NULL) {
         return;
     }

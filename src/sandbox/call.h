@@ -2,8 +2,8 @@
 /*
  * call: one request for the seller's API as it arrived, decoded but unjudged.
  *
- * Owns its strings. It is made by the connection's thread and handed to the world, whose journal keeps
- * it; only the sandbox's memory ever holds it.
+ * Owns its strings. It is made by the connection's thread and handed to the world, whose journal
+ * keeps it; only the sandbox's memory ever holds it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,13 +15,13 @@
 enum call_parameter { CALL_ID_CARD, CALL_MOBILE, CALL_NAME, CALL_PARAMETERS };
 
 struct call {
-    char *uri;            /* request target, byte for byte as received, zero-terminated */
-    char *header_names;   /* as received, in order, joined by line feeds */
-    char *method;         /* GET, … */
-    char *appcode;        /* what follows `Authorization: APPCODE `; NULL without such a header */
+    char *uri;          /* request target, byte for byte as received, zero-terminated */
+    char *header_names; /* as received, in order, joined by line feeds */
+    char *method;       /* GET, … */
+    char *appcode;      /* what follows `Authorization: APPCODE `; NULL without such a header */
     bool path_is_right;
-    uint64_t connection;  /* number of the TCP connection, from 1 */
-    uint64_t nth;         /* this is the nth call on its connection, from 1 */
+    uint64_t connection; /* number of the TCP connection, from 1 */
+    uint64_t nth;        /* this is the nth call on its connection, from 1 */
     struct {
         char *data; /* decoded, zero-terminated beyond `size`; NULL when not given */
         size_t size;

@@ -3,7 +3,8 @@
 #include <string.h>
 
 static const struct gateway_refusal refusals[] = {
-    {GATEWAY_MISSING_APPCODE, 400, "A400MA", "Need authorization, `Authorization: APPCODE` is missing"},
+    {GATEWAY_MISSING_APPCODE, 400, "A400MA",
+     "Need authorization, `Authorization: APPCODE` is missing"},
     {GATEWAY_INVALID_APPCODE, 400, "A400AC", "Invalid AppCode `not exists`"},
     {"invalid-appcode-401", 401, "A401AC", "Invalid AppCode"},
     {GATEWAY_INVALID_PATH, 400, "I400PA", "Invalid Path or Method"},
@@ -27,8 +28,7 @@ static const struct gateway_refusal refusals[] = {
     {"backend-timeout", 504, "D504TO", "Backend service request timeout"},
 };
 
-const struct gateway_refusal *gateway_find(const char *name)
-{
+const struct gateway_refusal *gateway_find(const char *name) {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         if (strcmp(refusals[i].name, name) == 0) {
             return &refusals[i];
@@ -37,8 +37,7 @@ const struct gateway_refusal *gateway_find(const char *name)
     return NULL;
 }
 
-const struct gateway_refusal *gateway_all(size_t *count)
-{
+const struct gateway_refusal *gateway_all(size_t *count) {
     *count = sizeof refusals / sizeof *refusals;
     return refusals;
 }

@@ -3,8 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool refuse(struct reason *reason, const char *format, ...)
-{
+bool refuse(struct reason *reason, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason->text, sizeof reason->text, format, arguments);

@@ -9,8 +9,8 @@ static const struct {
     const char *status;
     const char *message;
 } messages[] = {
-    {"01", "实名认证通过"}, {"02", "实名认证不通过"}, {"202", "无法验证"},
-    {"203", "异常情况"},    {"204", "姓名错误"},      {"205", "身份证号错误"},
+    {"01", "实名认证通过"},  {"02", "实名认证不通过"},  {"202", "无法验证"},
+    {"203", "异常情况"},     {"204", "姓名错误"},       {"205", "身份证号错误"},
     {"206", "电话号码错误"}, {"207", "不支持当前号段"},
 };
 
@@ -36,7 +36,8 @@ static const struct {
     const char *name;
     const char *segments; /* three digits each */
 } carriers[] = {
-    {"移动", "134 135 136 137 138 139 147 150 151 152 157 158 159 172 178 182 183 184 187 188 195 197 198"},
+    {"移动",
+     "134 135 136 137 138 139 147 150 151 152 157 158 159 172 178 182 183 184 187 188 195 197 198"},
     {"联通", "130 131 132 145 155 156 166 175 176 185 186 196"},
     {"电信", "133 149 153 173 174 177 180 181 189 190 191 193 199"},
 };
@@ -45,19 +46,16 @@ static const struct {
     uint32_t first;
     uint32_t last;
 } name_ranges[] = {
-    {' ', ' '},           {'\'', '\''},         {',', '.'},         {'A', 'Z'},
-    {'a', 'z'},           {0xb7, 0xb7},         {0x3007, 0x3007},   {0x3400, 0x4dbf},
-    {0x4e00, 0x9fff},     {0xe000, 0xf8ff},     {0xf900, 0xfaff},   {0x20000, 0x323af},
-    {0xf0000, 0x10fffd},
+    {' ', ' '},       {'\'', '\''},       {',', '.'},          {'A', 'Z'},       {'a', 'z'},
+    {0xb7, 0xb7},     {0x3007, 0x3007},   {0x3400, 0x4dbf},    {0x4e00, 0x9fff}, {0xe000, 0xf8ff},
+    {0xf900, 0xfaff}, {0x20000, 0x323af}, {0xf0000, 0x10fffd},
 };
 
-static bool is_digit(char character)
-{
+static bool is_digit(char character) {
     return character >= '0' && character <= '9';
 }
 
-static bool all_digits(const char *data, size_t size)
-{
+static bool all_digits(const char *data, size_t size) {
     for (size_t i = 0; i < size; i++) {
         if (!is_digit(data[i])) {
             return false;
@@ -66,20 +64,17 @@ static bool all_digits(const char *data, size_t size)
     return true;
 }
 
-static bool begins_with(struct text text, const char *prefix)
-{
+static bool begins_with(struct text text, const char *prefix) {
     size_t size = strlen(prefix);
     return text.size >= size && memcmp(text.data, prefix, size) == 0;
 }
 
-static bool ends_with(struct text text, const char *suffix)
-{
+static bool ends_with(struct text text, const char *suffix) {
     size_t size = strlen(suffix);
     return text.size >= size && memcmp(text.data + text.size - size, suffix, size) == 0;
 }
 
-static bool belongs_in_name(uint32_t character)
-{
+static bool belongs_in_name(uint32_t character) {
     for (size_t i = 0; i < sizeof name_ranges / sizeof *name_ranges; i++) {
         if (character >= name_ranges[i].first && character <= name_ranges[i].last) {
             return true;
@@ -88,8 +83,7 @@ static bool belongs_in_name(uint32_t character)
     return false;
 }
 
-static bool name_is_sound(struct text name)
-{
+static bool name_is_sound(struct text name) {
     size_t characters = 0;
     for (size_t i = 0; i < name.size; characters++) {
         uint32_t character;
@@ -102,8 +96,7 @@ static bool name_is_sound(struct text name)
     return characters >= NAME_CHARACTERS_MIN && characters <= NAME_CHARACTERS_MAX;
 }
 
-static int number_at(const char *digits, size_t count)
-{
+static int number_at(const char *digits, size_t count) {
     int value = 0;
     for (size_t i = 0; i < count; i++) {
         value = value * 10 + (digits[i] - '0');
@@ -111,8 +104,7 @@ static int number_at(const char *digits, size_t count)
     return value;
 }
 
-static bool date_is_real(const char *digits)
-{
+static bool date_is_real(const char *digits) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = number_at(digits, 4);
     int month = number_at(digits + 4, 2);
@@ -125,8 +117,7 @@ static bool date_is_real(const char *digits)
     return day >= 1 && day <= last;
 }
 
-static bool id_card_is_sound(struct text id_card)
-{
+static bool id_card_is_sound(struct text id_card) {
     /* GB 11643-1999: ISO 7064 MOD 11-2 over the first seventeen digits. */
     static const int weights[] = {7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2};
     static const char check_digits[] = "10X98765432";
@@ -141,14 +132,12 @@ static bool id_card_is_sound(struct text id_card)
            date_is_real(id_card.data + 6);
 }
 
-static bool mobile_is_sound(struct text mobile)
-{
+static bool mobile_is_sound(struct text mobile) {
     return mobile.size == MOBILE_LENGTH && all_digits(mobile.data, MOBILE_LENGTH) &&
            mobile.data[0] == '1' && mobile.data[1] >= '3';
 }
 
-const char *seller_refuse(const struct seller_question *question)
-{
+const char *seller_refuse(const struct seller_question *question) {
     if (!name_is_sound(question->name)) {
         return "204";
     }
@@ -166,8 +155,7 @@ const char *seller_refuse(const struct seller_question *question)
     return *seller_carrier(question->mobile) == '\0' ? "207" : NULL;
 }
 
-const char *seller_look_up(const struct seller_question *question)
-{
+const char *seller_look_up(const struct seller_question *question) {
     for (size_t i = 0; i < sizeof magic_names / sizeof *magic_names; i++) {
         if (ends_with(question->name, magic_names[i].last_characters)) {
             return magic_names[i].status;
@@ -181,8 +169,7 @@ const char *seller_look_up(const struct seller_question *question)
     return "01";
 }
 
-const char *seller_message(const char *status)
-{
+const char *seller_message(const char *status) {
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
         if (strcmp(messages[i].status, status) == 0) {
             return messages[i].message;
@@ -191,8 +178,7 @@ const char *seller_message(const char *status)
     return "";
 }
 
-const char *seller_carrier(struct text mobile)
-{
+const char *seller_carrier(struct text mobile) {
     enum { SEGMENT = 3 };
     if (mobile.size < SEGMENT) {
         return "";
@@ -210,9 +196,9 @@ const char *seller_carrier(struct text mobile)
     return "";
 }
 
-/* First `head` and last `tail` characters with five stars between; stars alone for what is not ASCII. */
-static void mask_number(struct text number, size_t head, size_t tail, char *to, size_t capacity)
-{
+/* First `head` and last `tail` characters with five stars between; stars alone for what is not
+ * ASCII. */
+static void mask_number(struct text number, size_t head, size_t tail, char *to, size_t capacity) {
     bool printable = number.size > head + tail;
     for (size_t i = 0; printable && i < number.size; i++) {
         printable = number.data[i] > ' ' && number.data[i] < 0x7f;
@@ -225,8 +211,7 @@ static void mask_number(struct text number, size_t head, size_t tail, char *to, 
              number.data + number.size - tail);
 }
 
-static void mask_name(struct text name, char *to, size_t capacity)
-{
+static void mask_name(struct text name, char *to, size_t capacity) {
     uint32_t character = 0;
     size_t length = name.size == 0 ? 0 : text_decode(name.data, name.size, &character);
     if (length == 0 || character < ' ') {
@@ -236,33 +221,31 @@ static void mask_name(struct text name, char *to, size_t capacity)
     snprintf(to, capacity, "%.*s*", (int)length, name.data);
 }
 
-void seller_mask(const struct seller_question *question, struct seller_echo *echo)
-{
+void seller_mask(const struct seller_question *question, struct seller_echo *echo) {
     mask_number(question->id_card, 2, 4, echo->id_card, sizeof echo->id_card);
     mask_number(question->mobile, 2, 3, echo->mobile, sizeof echo->mobile);
     mask_name(question->name, echo->name, sizeof echo->name);
 }
 
-void seller_print_magic(FILE *stream)
-{
-    fputs("  mobile number ending in    status\n", stream);
+void seller_print_magic(FILE *stream) {
+    fputs("  status\n", stream);
     for (size_t i = 0; i < sizeof magic_numbers / sizeof *magic_numbers; i++) {
         const char *status = magic_numbers[i].status;
-        fprintf(stream, "    %-24s %-4s %s\n", magic_numbers[i].last_digits, status,
-                seller_message(status));
+        fprintf(stream, "  %-6s mobile number ending in %s (%s)\n", status,
+                magic_numbers[i].last_digits, seller_message(status));
     }
-    fputs("  name ending in\n", stream);
     for (size_t i = 0; i < sizeof magic_names / sizeof *magic_names; i++) {
-        const char *status = magic_names[i].status;
-        fprintf(stream, "    %-24s %-4s %s\n", magic_names[i].last_characters, status,
-                seller_message(status));
+        fprintf(stream, "  %-6s name ending in %s\n", magic_names[i].status,
+                magic_names[i].last_characters);
     }
-    fputs("  virtual operators (", stream);
+    fputs("  203    number of a virtual operator:", stream);
     for (size_t i = 0; i < sizeof virtual_operators / sizeof *virtual_operators; i++) {
-        fprintf(stream, "%s%s", i == 0 ? "" : ", ", virtual_operators[i]);
+        fprintf(stream, " %s", virtual_operators[i]);
     }
-    fputs(")  203\n  malformed name, ID number, mobile number      204, 205, 206\n"
-          "  segment of no carrier                         207\n"
-          "  every other well-formed question              01\n",
+    fputs("\n"
+          "  203    number checked too often within 24 hours (--number-limit)\n"
+          "  204    malformed name; 205: malformed ID number; 206: malformed mobile number\n"
+          "  207    number of no carrier\n"
+          "  01     every other question\n",
           stream);
 }

@@ -1,12 +1,12 @@
 #pragma once
 /*
- * seller: the verification service behind the gateway. It knows nobody; what it answers is decided by
- * the form of the values and by the documented magic values, so a test can choose its answer.
+ * seller: the verification service behind the gateway. It knows nobody; what it answers is decided
+ * by the form of the values and by the documented magic values, so a test can choose its answer.
  *
  * Rules from the seller's guide: the eight statuses and their messages, the masks, the virtual
- * operators' segments. Where the guide is silent (what a well-formed name is, which segment belongs to
- * which carrier) the rules are the sandbox's own and docs/sandbox.md tells them.
- * Pure functions over constant data; safe from any thread.
+ * operators' segments. Where the guide is silent (what a well-formed name is, which segment belongs
+ * to which carrier) the rules are the sandbox's own and docs/sandbox.md tells them. Pure functions
+ * over constant data; safe from any thread.
  */
 #include <stdbool.h>
 #include <stdio.h>

@@ -20,8 +20,7 @@ struct table {
     size_t value_size;
 };
 
-static uint64_t hash_of(struct text key)
-{
+static uint64_t hash_of(struct text key) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < key.size; i++) {
         hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(0x100000001b3);
@@ -29,13 +28,11 @@ static uint64_t hash_of(struct text key)
     return hash ^ hash >> 32;
 }
 
-static char *key_of(const struct table *table, struct entry *entry)
-{
+static char *key_of(const struct table *table, struct entry *entry) {
     return (char *)entry->content + table->value_size;
 }
 
-struct table *table_new(size_t value_size)
-{
+struct table *table_new(size_t value_size) {
     struct table *table = calloc(1, sizeof *table);
     if (table == NULL) {
         return NULL;
@@ -50,8 +47,7 @@ struct table *table_new(size_t value_size)
     return table;
 }
 
-void table_free(struct table *table, void (*drop)(void *value))
-{
+void table_free(struct table *table, void (*drop)(void *value)) {
     if (table == NULL) {
         return;
     }
@@ -68,8 +64,7 @@ void table_free(struct table *table, void (*drop)(void *value))
     free(table);
 }
 
-static struct entry *find(struct table *table, struct text key, uint64_t hash)
-{
+static struct entry *find(struct table *table, struct text key, uint64_t hash) {
     struct entry *entry = table->buckets[hash & (table->bucket_count - 1)];
     for (; entry != NULL; entry = entry->next) {
         if (entry->hash == hash && entry->key_size == key.size &&
@@ -80,14 +75,12 @@ static struct entry *find(struct table *table, struct text key, uint64_t hash)
     return NULL;
 }
 
-void *table_find(struct table *table, struct text key)
-{
+void *table_find(struct table *table, struct text key) {
     struct entry *entry = find(table, key, hash_of(key));
     return entry == NULL ? NULL : entry->content;
 }
 
-static void grow(struct table *table)
-{
+static void grow(struct table *table) {
     size_t count = table->bucket_count * 2;
     struct entry **buckets = calloc(count, sizeof *buckets);
     if (buckets == NULL) {
@@ -106,8 +99,7 @@ static void grow(struct table *table)
     table->bucket_count = count;
 }
 
-void *table_take(struct table *table, struct text key)
-{
+void *table_take(struct table *table, struct text key) {
     uint64_t hash = hash_of(key);
     struct entry *entry = find(table, key, hash);
     if (entry != NULL) {
@@ -130,14 +122,12 @@ void *table_take(struct table *table, struct text key)
     return entry->content;
 }
 
-size_t table_count(const struct table *table)
-{
+size_t table_count(const struct table *table) {
     return table->entry_count;
 }
 
 void table_sweep(struct table *table, bool (*visit)(struct text key, void *value, void *context),
-                 void *context)
-{
+                 void *context) {
     for (size_t i = 0; i < table->bucket_count; i++) {
         struct entry **link = &table->buckets[i];
         while (*link != NULL) {

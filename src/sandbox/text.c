@@ -5,8 +5,7 @@
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-static size_t sequence_length(unsigned char lead)
-{
+static size_t sequence_length(unsigned char lead) {
     if (lead < 0x80) {
         return 1;
     }
@@ -19,8 +18,7 @@ static size_t sequence_length(unsigned char lead)
     return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 }
 
-size_t text_decode(const char *data, size_t size, uint32_t *character)
-{
+size_t text_decode(const char *data, size_t size, uint32_t *character) {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char lead = (unsigned char)data[0];
     size_t length = sequence_length(lead);
@@ -42,8 +40,7 @@ size_t text_decode(const char *data, size_t size, uint32_t *character)
     return length;
 }
 
-char *text_presentable(struct text text)
-{
+char *text_presentable(struct text text) {
     char *copy = malloc(text.size * (sizeof replacement - 1) + 1);
     if (copy == NULL) {
         return NULL;
@@ -66,15 +63,13 @@ char *text_presentable(struct text text)
     return copy;
 }
 
-bool text_equal(struct text one, struct text other)
-{
+bool text_equal(struct text one, struct text other) {
     if (one.data == NULL || other.data == NULL) {
         return one.data == other.data;
     }
     return one.size == other.size && memcmp(one.data, other.data, one.size) == 0;
 }
 
-struct text text_of(const char *string)
-{
+struct text text_of(const char *string) {
     return (struct text){.data = string, .size = string == NULL ? 0 : strlen(string)};
 }

@@ -20,14 +20,12 @@ struct window {
     size_t sweep_at;
 };
 
-static void drop_checks(void *value)
-{
+static void drop_checks(void *value) {
     struct checks *checks = value;
     free(checks->times_ms);
 }
 
-struct window *window_new(void)
-{
+struct window *window_new(void) {
     struct window *window = calloc(1, sizeof *window);
     if (window == NULL) {
         return NULL;
@@ -41,8 +39,7 @@ struct window *window_new(void)
     return window;
 }
 
-void window_free(struct window *window)
-{
+void window_free(struct window *window) {
     if (window == NULL) {
         return;
     }
@@ -50,8 +47,7 @@ void window_free(struct window *window)
     free(window);
 }
 
-static void forget_old(struct checks *checks, int64_t now_ms)
-{
+static void forget_old(struct checks *checks, int64_t now_ms) {
     size_t old = 0;
     while (old < checks->count && checks->times_ms[old] <= now_ms - day_ms) {
         old++;
@@ -63,8 +59,7 @@ static void forget_old(struct checks *checks, int64_t now_ms)
     memmove(checks->times_ms, checks->times_ms + old, checks->count * sizeof *checks->times_ms);
 }
 
-static bool keep_recent(struct text key, void *value, void *context)
-{
+static bool keep_recent(struct text key, void *value, void *context) {
     (void)key;
     struct checks *checks = value;
     const int64_t *now_ms = context;
@@ -77,8 +72,7 @@ static bool keep_recent(struct text key, void *value, void *context)
 }
 
 /* Numbers not asked about for a day would pile up in a sandbox that runs for weeks. */
-static void sweep_when_grown(struct window *window, int64_t now_ms)
-{
+static void sweep_when_grown(struct window *window, int64_t now_ms) {
     if (table_count(window->numbers) < window->sweep_at) {
         return;
     }
@@ -87,8 +81,7 @@ static void sweep_when_grown(struct window *window, int64_t now_ms)
     window->sweep_at = left * 2 > NUMBERS_BEFORE_SWEEP ? left * 2 : NUMBERS_BEFORE_SWEEP;
 }
 
-static bool make_room(struct checks *checks)
-{
+static bool make_room(struct checks *checks) {
     if (checks->count < checks->capacity) {
         return true;
     }
@@ -102,8 +95,7 @@ static bool make_room(struct checks *checks)
     return true;
 }
 
-bool window_admit(struct window *window, struct text mobile, int64_t now_ms, long limit)
-{
+bool window_admit(struct window *window, struct text mobile, int64_t now_ms, long limit) {
     sweep_when_grown(window, now_ms);
     struct checks *checks = table_take(window->numbers, mobile);
     if (checks == NULL) {
@@ -119,15 +111,13 @@ bool window_admit(struct window *window, struct text mobile, int64_t now_ms, lon
     return true;
 }
 
-static bool drop_all(struct text key, void *value, void *context)
-{
+static bool drop_all(struct text key, void *value, void *context) {
     (void)key;
     (void)context;
     drop_checks(value);
     return false;
 }
 
-void window_clear(struct window *window)
-{
+void window_clear(struct window *window) {
     table_sweep(window->numbers, drop_all, NULL);
 }
