@@ -162,10 +162,14 @@ static bool read_object(struct reader *reader, const cJSON *object, const char *
     return good;
 }
 
-static bool read_root(struct reader *reader, const cJSON *root, const char *end) {
-    size_t offset = (size_t)(end - reader->text);
-    while (offset < reader->size && strchr(" \t\r\n", reader->text[offset]) != NULL)
+static size_t skip_space(const struct reader *reader, size_t offset) {
+    while (offset < reader->size && memchr(" \t\r\n", reader->text[offset], 4) != NULL)
         offset++;
+    return offset;
+}
+
+static bool read_root(struct reader *reader, const cJSON *root, const char *end) {
+    size_t offset = skip_space(reader, (size_t)(end - reader->text));
     size_t line = config_text_line(reader->text, reader->size, offset);
     if (root == NULL)
         return refuse_line(reader, line,
@@ -187,7 +191,7 @@ bool config_file_parse(char *text, size_t size, const char *name, struct config_
     struct complaint why;
     if (!config_text_clean(text, size, &line, &why))
         return refuse_line(&reader, line, why.text);
-    if (strspn(text, " \t\r\n") == size)
+    if (skip_space(&reader, 0) == size)
         return refuse_line(&reader, 1, "holds no settings; at least { } must stand in it");
 
     const char *end = text;

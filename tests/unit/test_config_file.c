@@ -12,9 +12,8 @@
 
 static bool parse(const char *text, size_t size, struct config_file *file,
                   struct complaint *complaint) {
-    char *copy = malloc(size + 1);
+    char *copy = malloc(size > 0 ? size : 1); /* no zero behind it */
     memcpy(copy, text, size);
-    copy[size] = '\0';
     bool good = config_file_parse(copy, size, "f", file, complaint);
     free(copy);
     return good;
