@@ -113,7 +113,7 @@ static bool take_parameters(struct MHD_Connection *connection, struct call *call
     return true;
 }
 
-/* What follows "APPCODE " in the Authorization header; NULL without it. */
+/* What follows "APPCODE " in the Authorization header; NULL where nothing does. */
 static const char *appcode_of(struct MHD_Connection *connection) {
     static const char scheme[] = "APPCODE ";
     const char *value =
@@ -121,7 +121,8 @@ static const char *appcode_of(struct MHD_Connection *connection) {
     if (value == NULL || strncmp(value, scheme, sizeof scheme - 1) != 0) {
         return NULL;
     }
-    return value + sizeof scheme - 1;
+    value += sizeof scheme - 1;
+    return *value == '\0' ? NULL : value;
 }
 
 static struct call *make_call(struct MHD_Connection *connection, struct request *request,
