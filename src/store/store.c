@@ -47,7 +47,7 @@ void store_detach(struct store_client *client) {
 
 static void address(struct store_op *op, struct store_client *client, enum store_op_kind kind) {
     op->client = client;
-    op->kind = kind;
+    op->kind = (int)kind;
     op->next = NULL;
     op->changed = false;
 }

@@ -59,7 +59,7 @@ static void seller_answers(struct upstream *upstream, const char *status) {
 
 /* --- the clock, turned by hand --- */
 
-static int64_t test_now_ms;
+static _Atomic int64_t test_now_ms; /* the store's thread reads it too */
 
 static int64_t read_clock(const struct clock *clock) {
     (void)clock;
