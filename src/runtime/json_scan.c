@@ -110,8 +110,10 @@ static const char *scan_name(const char *at, const char *end) {
     return is_at(at, end, ':') ? skip_space(at + 1, end) : NULL;
 }
 
-/* An array, or an object where `close` is a brace. */
+/* An array, or an object where `close` is a brace; `depth` counts it and what it may hold. */
 static const char *scan_container(const char *at, const char *end, char close, int depth) {
+    if (depth == 0)
+        return NULL;
     at = skip_space(at + 1, end);
     if (is_at(at, end, close))
         return at + 1;
@@ -119,7 +121,7 @@ static const char *scan_container(const char *at, const char *end, char close, i
         if (close == '}')
             at = scan_name(at, end);
         if (at != NULL)
-            at = scan_value(at, end, depth);
+            at = scan_value(at, end, depth - 1);
         if (at == NULL)
             return NULL;
         at = skip_space(at, end);
@@ -131,13 +133,13 @@ static const char *scan_container(const char *at, const char *end, char close, i
 }
 
 static const char *scan_value(const char *at, const char *end, int depth) {
-    if (at == end || depth == 0)
+    if (at == end)
         return NULL;
     switch (*at) {
     case '{':
-        return scan_container(at, end, '}', depth - 1);
+        return scan_container(at, end, '}', depth);
     case '[':
-        return scan_container(at, end, ']', depth - 1);
+        return scan_container(at, end, ']', depth);
     case '"':
         return scan_string(at, end);
     case 't':
@@ -153,7 +155,7 @@ static const char *scan_value(const char *at, const char *end, int depth) {
 
 bool json_scan_strict(const char *text, size_t size) {
     const char *end = text + size;
-    const char *at = scan_value(skip_space(text, end), end, JSON_SCAN_DEPTH_MAX + 1);
+    const char *at = scan_value(skip_space(text, end), end, JSON_SCAN_DEPTH_MAX);
     return at != NULL && skip_space(at, end) == end;
 }
 
@@ -171,7 +173,7 @@ bool json_scan_member(struct json_span *rest, struct json_member *member) {
     const char *value = scan_name(name, end);
     if (name_end == NULL || value == NULL)
         return false;
-    const char *value_end = scan_value(value, end, JSON_SCAN_DEPTH_MAX);
+    const char *value_end = scan_value(value, end, JSON_SCAN_DEPTH_MAX - 1);
     if (value_end == NULL)
         return false;
     *member = (struct json_member){span(name, name_end), span(value, value_end)};

@@ -132,7 +132,8 @@ static void keep_member(const cJSON *member, const struct json_member *raw,
     char text[ANSWER_EXTRA_SIZE];
     size_t used = strlen(extra);
     size_t size = raw->name.size + 1 + raw->value.size;
-    if (used + 1 + size >= ANSWER_EXTRA_SIZE || json_scan_has_zero(raw->name) ||
+    size_t comma = used > 0 ? 1 : 0;
+    if (used + comma + size >= ANSWER_EXTRA_SIZE || json_scan_has_zero(raw->name) ||
         json_scan_has_zero(raw->value))
         return;
     memcpy(text, raw->name.at, raw->name.size);
@@ -141,9 +142,8 @@ static void keep_member(const cJSON *member, const struct json_member *raw,
     text[size] = '\0';
     if (triple_appears_in(asked, text) || !is_clean_tree(member, asked))
         return;
-    if (used > 0)
-        extra[used++] = ',';
-    memcpy(extra + used, text, size + 1);
+    memcpy(extra + used, ",", comma);
+    memcpy(extra + used + comma, text, size + 1);
 }
 
 /* cJSON reads what is not quite JSON; such a reply is an answer, but its bytes are not passed on.
