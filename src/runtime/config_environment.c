@@ -67,7 +67,6 @@ static size_t distance(const char *a, const char *b) {
 }
 
 struct nearest {
-    const char *wanted;
     size_t best; /* the distance from which on a name is no longer near */
     char name[CONFIG_NAME_SIZE];
 };
@@ -91,7 +90,7 @@ static size_t tolerance(const char *name) {
 }
 
 void config_key_hint(const char *key, char hint[CONFIG_HINT_SIZE]) {
-    struct nearest nearest = {.wanted = key, .best = tolerance(key)};
+    struct nearest nearest = {.best = tolerance(key)};
     const char *dot = strrchr(key, '.');
     const char *leaf = dot != NULL ? dot + 1 : key;
     for (size_t i = 0; i < config_table_count && strlen(key) < CONFIG_NAME_SIZE; i++) {
@@ -108,7 +107,7 @@ void config_key_hint(const char *key, char hint[CONFIG_HINT_SIZE]) {
 }
 
 static void variable_hint(const char *variable, char hint[CONFIG_HINT_SIZE]) {
-    struct nearest nearest = {.wanted = variable, .best = tolerance(variable + strlen(PREFIX))};
+    struct nearest nearest = {.best = tolerance(variable + strlen(PREFIX))};
     for (size_t i = 0; i < config_table_count && strlen(variable) < CONFIG_NAME_SIZE; i++) {
         char name[CONFIG_NAME_SIZE];
         config_variable_name(&config_table[i], name);

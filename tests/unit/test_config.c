@@ -297,6 +297,7 @@ static void test_urls(void **state) {
         if (good != urls[i].good || (good && config_url_is_local(urls[i].url) != urls[i].local))
             fail_msg("misjudged: %s", urls[i].url);
     }
+    assert_non_null(strstr(config_check_url("https://a@example.com/"), "user name"));
 }
 
 /* ---- the order ---- */
