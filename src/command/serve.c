@@ -136,8 +136,6 @@ static bool prepare_process(struct complaint *complaint) {
 static void log_warnings(const struct config *config) {
     for (size_t i = 0; config->warnings != NULL && config->warnings[i] != NULL; i++)
         log_warn(config->warnings[i]);
-    if (config->appcode == NULL)
-        log_warn("no AppCode is set: only kept answers can be given");
     if (config->auth == CONFIG_AUTH_KEYS)
         log_warn("auth is \"keys\" and there are no clients: every question is refused");
     log_warn("no package is registered: the balance is unmetered");
