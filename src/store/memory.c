@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SIZE 64
+#define FIRST_ROOM 64
 
 /*
- * Open addressing, at most four fifths full; the table is also the ring the hand goes round.
- * An entry with no value is empty. The table grows with what is kept, up to what `most` needs.
+ * The entries lie side by side, round which the hand goes; an index with open addressing, at most
+ * half full, finds them. They are kept apart on purpose: a hand that goes round the hash table
+ * itself leaves it empty behind and crowded ahead. Both grow with what is kept.
  */
 struct entry {
     struct digest triple;
@@ -18,98 +19,135 @@ struct entry {
 
 struct memory {
     struct entry *entries;
-    size_t size; /* a power of two */
     size_t count;
+    size_t room;
     size_t most;
     size_t hand;
+    uint32_t *index; /* of an entry, plus one; 0: nothing here */
+    size_t mask;     /* the index's size, a power of two, less one */
 };
 
+static size_t index_size(size_t room) {
+    size_t size = 2 * FIRST_ROOM;
+    while (size < 2 * room)
+        size *= 2;
+    return size;
+}
+
+static size_t home(const struct memory *memory, const struct digest *triple) {
+    uint64_t hash;
+    memcpy(&hash, triple->bytes, sizeof hash);
+    return (size_t)hash & memory->mask;
+}
+
+static struct entry *entry_at(const struct memory *memory, size_t place) {
+    return &memory->entries[memory->index[place] - 1];
+}
+
+/* The place in the index that holds the triple's entry, or the empty one where it would go. */
+static size_t seek(const struct memory *memory, const struct digest *triple) {
+    size_t place = home(memory, triple);
+    while (memory->index[place] && !digest_equal(&entry_at(memory, place)->triple, triple))
+        place = (place + 1) & memory->mask;
+    return place;
+}
+
+/* Closes the gap, so that searching may go on stopping at the first empty place. */
+static void vacate(struct memory *memory, size_t gap) {
+    size_t mask = memory->mask;
+    for (size_t place = (gap + 1) & mask; memory->index[place]; place = (place + 1) & mask) {
+        size_t wanted = home(memory, &entry_at(memory, place)->triple);
+        if (((place - wanted) & mask) < ((place - gap) & mask))
+            continue;
+        memory->index[gap] = memory->index[place];
+        gap = place;
+    }
+    memory->index[gap] = 0;
+}
+
+/* False when memory is out; all stays as it was. */
+static bool grow(struct memory *memory, size_t room) {
+    size_t size = index_size(room);
+    uint32_t *index = calloc(size, sizeof *index);
+    if (!index)
+        return false;
+    struct entry *entries = realloc(memory->entries, room * sizeof *entries);
+    if (!entries) {
+        free(index);
+        return false;
+    }
+    free(memory->index);
+    memory->entries = entries;
+    memory->room = room;
+    memory->index = index;
+    memory->mask = size - 1;
+    for (size_t i = 0; i < memory->count; i++)
+        index[seek(memory, &entries[i].triple)] = (uint32_t)(i + 1);
+    return true;
+}
+
 struct memory *memory_new(size_t entries) {
-    struct memory *memory = malloc(sizeof *memory);
+    struct memory *memory = calloc(1, sizeof *memory);
     if (!memory)
         return NULL;
-    *memory = (struct memory){.size = FIRST_SIZE, .most = entries};
-    memory->entries = calloc(memory->size, sizeof(struct entry));
-    if (memory->entries)
+    memory->most = entries;
+    if (grow(memory, FIRST_ROOM))
         return memory;
     free(memory);
     return NULL;
 }
 
 void memory_free(struct memory *memory) {
-    for (size_t i = 0; i < memory->size; i++)
+    for (size_t i = 0; i < memory->count; i++)
         free(memory->entries[i].value);
     free(memory->entries);
+    free(memory->index);
     free(memory);
 }
 
-static size_t home(const struct memory *memory, const struct digest *triple) {
-    uint64_t hash;
-    memcpy(&hash, triple->bytes, sizeof hash);
-    return (size_t)hash & (memory->size - 1);
-}
-
-/* The entry of the triple, or the empty one where it would go. */
-static struct entry *seek(const struct memory *memory, const struct digest *triple) {
-    size_t i = home(memory, triple);
-    while (memory->entries[i].value && !digest_equal(&memory->entries[i].triple, triple))
-        i = (i + 1) & (memory->size - 1);
-    return &memory->entries[i];
-}
-
-/* Empties an entry and closes the gap, so that searching may stop at the first empty one. */
-static void vacate(struct memory *memory, struct entry *entry) {
+static void leave(struct memory *memory, size_t place) {
+    struct entry *entry = entry_at(memory, place);
     free(entry->value);
-    memory->count--;
-    size_t mask = memory->size - 1;
-    size_t gap = (size_t)(entry - memory->entries);
-    for (size_t i = (gap + 1) & mask; memory->entries[i].value; i = (i + 1) & mask) {
-        size_t wanted = home(memory, &memory->entries[i].triple);
-        if (((i - wanted) & mask) < ((i - gap) & mask))
-            continue;
-        memory->entries[gap] = memory->entries[i];
-        gap = i;
-    }
-    memory->entries[gap] = (struct entry){0};
+    vacate(memory, place);
+    /* The last one closes the row. */
+    struct entry *last = &memory->entries[--memory->count];
+    if (entry == last)
+        return;
+    memory->index[seek(memory, &last->triple)] = (uint32_t)(entry - memory->entries + 1);
+    *entry = *last;
 }
 
-static void evict(struct memory *memory) {
+/* The next entry that was not used since the hand passed it; the hand goes beyond. */
+static struct entry *pick_victim(struct memory *memory) {
     for (;;) {
-        struct entry *entry = &memory->entries[memory->hand];
-        if (entry->value && !entry->used) {
-            vacate(memory, entry);
-            return;
-        }
+        if (memory->hand >= memory->count)
+            memory->hand = 0;
+        struct entry *entry = &memory->entries[memory->hand++];
+        if (!entry->used)
+            return entry;
         entry->used = false;
-        memory->hand = (memory->hand + 1) & (memory->size - 1);
     }
 }
 
-static bool is_full(const struct memory *memory) {
-    return memory->count + 1 > memory->size / 5 * 4;
-}
-
-/* False when memory is out; all stays as it was. */
-static bool grow(struct memory *memory) {
-    struct entry *former = memory->entries;
-    size_t former_size = memory->size;
-    struct entry *entries = calloc(former_size * 2, sizeof *entries);
-    if (!entries)
+static bool has_room(struct memory *memory) {
+    if (memory->count == memory->most)
         return false;
-    memory->entries = entries;
-    memory->size = former_size * 2;
-    memory->hand = 0;
-    for (size_t i = 0; i < former_size; i++) {
-        if (former[i].value)
-            *seek(memory, &former[i].triple) = former[i];
-    }
-    free(former);
-    return true;
+    size_t twice = memory->room * 2;
+    return memory->count < memory->room ||
+           grow(memory, twice < memory->most ? twice : memory->most);
 }
 
-static void make_room(struct memory *memory) {
-    if (memory->count == memory->most || (is_full(memory) && !grow(memory)))
-        evict(memory);
+static void enter(struct memory *memory, const struct entry *entry) {
+    struct entry *slot;
+    if (has_room(memory)) {
+        slot = &memory->entries[memory->count++];
+    } else {
+        slot = pick_victim(memory);
+        vacate(memory, seek(memory, &slot->triple));
+        free(slot->value);
+    }
+    memory->index[seek(memory, &entry->triple)] = (uint32_t)(slot - memory->entries + 1);
+    *slot = *entry;
 }
 
 void memory_put(struct memory *memory, const struct digest *triple, const struct answer *answer) {
@@ -124,31 +162,31 @@ void memory_put(struct memory *memory, const struct digest *triple, const struct
     }
     memcpy(value, bytes, size);
 
-    struct entry *entry = seek(memory, triple);
-    if (entry->value) {
-        free(entry->value);
-    } else {
-        make_room(memory);
-        entry = seek(memory, triple);
-        *entry = (struct entry){.triple = *triple};
-        memory->count++;
+    size_t place = seek(memory, triple);
+    if (!memory->index[place]) {
+        struct entry entry = {.triple = *triple, .value = value, .size = (uint16_t)size};
+        enter(memory, &entry);
+        return;
     }
+    struct entry *entry = entry_at(memory, place);
+    free(entry->value);
     entry->value = value;
     entry->size = (uint16_t)size;
 }
 
 bool memory_get(struct memory *memory, const struct digest *triple, struct answer *answer) {
-    struct entry *entry = seek(memory, triple);
-    if (!entry->value)
+    size_t place = seek(memory, triple);
+    if (!memory->index[place])
         return false;
+    struct entry *entry = entry_at(memory, place);
     entry->used = true;
     return answer_decode(entry->value, entry->size, answer);
 }
 
 void memory_drop(struct memory *memory, const struct digest *triple) {
-    struct entry *entry = seek(memory, triple);
-    if (entry->value)
-        vacate(memory, entry);
+    size_t place = seek(memory, triple);
+    if (memory->index[place])
+        leave(memory, place);
 }
 
 size_t memory_count(const struct memory *memory) {
