@@ -234,7 +234,7 @@ static void write_all(int socket, const char *data, size_t size) {
 /* Linux sends a TCP reset when a connected socket is dissolved so. */
 static void reset_connection(int socket) {
     struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    connect(socket, &nowhere, sizeof nowhere);
+    (void)connect(socket, &nowhere, sizeof nowhere);
 }
 
 /* Is the plan one that HTTP does not allow? Then it has been carried out. */

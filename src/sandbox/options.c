@@ -25,7 +25,7 @@ static bool take_listen(struct options *options, const char *text, struct reason
     }
     memcpy(options->host, text, host);
     options->host[host] = '\0';
-    strcpy(options->port, colon + 1);
+    memcpy(options->port, colon + 1, strlen(colon));
     return true;
 }
 

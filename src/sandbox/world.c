@@ -191,8 +191,12 @@ static void ask_seller(struct world *world, const struct call *call, int64_t now
 
 /* The status of a raw reply, from its status line; 0 where it has none. */
 static unsigned raw_http(const struct behaviour *behaviour) {
-    unsigned http = 0;
-    return sscanf(behaviour->body, "HTTP/%*1u.%*1u %3u", &http) == 1 && http < 600 ? http : 0;
+    static const char start[] = "HTTP/1.1 ";
+    if (strncmp(behaviour->body, start, sizeof start - 1) != 0) {
+        return 0;
+    }
+    unsigned long http = strtoul(behaviour->body + sizeof start - 1, NULL, 10);
+    return http < 600 ? (unsigned)http : 0;
 }
 
 static unsigned http_of(const struct plan *plan) {
@@ -415,7 +419,8 @@ cJSON *world_stats(struct world *world) {
     for (int i = 0; i < (int)world->options->appcode_count; i++) {
         add_appcode(world, i, appcodes);
     }
-    cJSON_AddNumberToObject(json, "clockAheadSeconds", (double)(world->ahead_ms / 1000));
+    int64_t ahead = world->ahead_ms / 1000;
+    cJSON_AddNumberToObject(json, "clockAheadSeconds", (double)ahead);
     pthread_mutex_unlock(&world->lock);
     return json;
 }
