@@ -3,8 +3,8 @@
  * digest: what stands for a person outside this process.
  *
  * HMAC-SHA-256 under the hash key, domain-separated (a triple's digest and a number's can never be
- * equal), truncated to 16 bytes. Phone and ID numbers can be guessed, so an unkeyed hash would be no
- * protection. A key is read-only once made and may be shared by all threads.
+ * equal), truncated to 16 bytes. Phone and ID numbers can be guessed, so an unkeyed hash would be
+ * no protection. A key is read-only once made and may be shared by all threads.
  */
 #include <stdbool.h>
 #include <stdint.h>
