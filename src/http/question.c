@@ -20,13 +20,14 @@ bool question_add(struct triple *triple, unsigned *seen, enum triple_field field
                   size_t size, struct complaint *complaint) {
     const char *name = question_field_name[field];
     if (*seen & 1u << field)
-        return complain(complaint, "\"%s\" is given more than once", name);
+        return complain(complaint, "The field \"%s\" is given more than once.", name);
     if (size > TRIPLE_FIELD_MAX)
-        return complain(complaint, "\"%s\" is longer than %d bytes", name, TRIPLE_FIELD_MAX);
+        return complain(complaint, "The field \"%s\" is longer than %d bytes.", name,
+                        TRIPLE_FIELD_MAX);
     if (memchr(value, 0, size) != NULL)
-        return complain(complaint, "\"%s\" holds the character U+0000", name);
+        return complain(complaint, "The field \"%s\" holds the character U+0000.", name);
     if (!triple_set(triple, field, value, size))
-        return complain(complaint, "\"%s\" is not UTF-8", name);
+        return complain(complaint, "The field \"%s\" is not UTF-8.", name);
     *seen |= 1u << field;
     return true;
 }
@@ -34,7 +35,7 @@ bool question_add(struct triple *triple, unsigned *seen, enum triple_field field
 bool question_complete(unsigned seen, struct complaint *complaint) {
     for (int field = 0; field < FIELDS; field++) {
         if (!(seen & 1u << field))
-            return complain(complaint, "\"%s\" is missing", question_field_name[field]);
+            return complain(complaint, "The field \"%s\" is missing.", question_field_name[field]);
     }
     return true;
 }
@@ -51,12 +52,13 @@ static bool add_member(const cJSON *member, struct json_span raw, unsigned *seen
                        struct triple *triple, struct complaint *complaint) {
     int field = field_of(member->string);
     if (field == FIELDS)
-        return complain(complaint, "there is an unknown member: only \"name\", \"idCard\" and "
-                                   "\"mobile\" are known");
+        return complain(complaint, "There is an unknown member: only \"name\", \"idCard\" and "
+                                   "\"mobile\" are known.");
     if (!cJSON_IsString(member))
-        return complain(complaint, "\"%s\" is not a string", question_field_name[field]);
+        return complain(complaint, "The field \"%s\" is not a string.", question_field_name[field]);
     if (json_scan_has_zero(raw))
-        return complain(complaint, "\"%s\" holds the character U+0000", question_field_name[field]);
+        return complain(complaint, "The field \"%s\" holds the character U+0000.",
+                        question_field_name[field]);
     return question_add(triple, seen, (enum triple_field)field, member->valuestring,
                         strlen(member->valuestring), complaint);
 }
@@ -67,7 +69,7 @@ static bool add_members(const cJSON *member, struct json_span text, struct tripl
     struct json_member raw;
     for (; member != NULL && json_scan_member(&text, &raw); member = member->next) {
         if (json_scan_has_zero(raw.name))
-            return complain(complaint, "a member's name holds the character U+0000");
+            return complain(complaint, "A member's name holds the character U+0000.");
         if (!add_member(member, raw.value, &seen, triple, complaint))
             return false;
     }
@@ -93,7 +95,7 @@ bool question_read_json(const char *body, size_t size, struct triple *triple,
     if (json != NULL && cJSON_IsObject(json))
         ok = add_members(json->child, (struct json_span){body, size}, triple, complaint);
     else
-        complain(complaint, "the body is not one JSON object in UTF-8");
+        complain(complaint, "The body is not one JSON object in UTF-8.");
     wipe_strings(json);
     cJSON_Delete(json);
     if (!ok)

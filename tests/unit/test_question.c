@@ -12,8 +12,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define GOOD         "\"name\":\"张三\",\"idCard\":\"11010519491231002X\",\"mobile\":\"13800138000\""
-#define NOT_JSON     "the body is not one JSON object in UTF-8"
-#define UNKNOWN      "there is an unknown member"
+#define NOT_JSON     "The body is not one JSON object in UTF-8."
+#define UNKNOWN      "There is an unknown member: only"
 
 static bool read(const char *body, size_t size, struct triple *triple,
                  struct complaint *complaint) {
@@ -97,14 +97,14 @@ static void bad_bodies_are_refused(void **state) {
         {"{\"name\":\"\\ud842\",\"idCard\":\"1\",\"mobile\":\"1\"}", NOT_JSON},
         {"{\"name\":\"a\nb\",\"idCard\":\"1\",\"mobile\":\"1\"}", NOT_JSON},
         {"{\"name\":\"a\",\"idCard\":\"1\",\"mobile\":01}", NOT_JSON},
-        {"{}", "\"name\" is missing"},
-        {"{\"name\":\"a\"}", "\"idCard\" is missing"},
-        {"{\"name\":\"a\",\"idCard\":\"1\"}", "\"mobile\" is missing"},
-        {"{\"idCard\":\"1\",\"mobile\":\"1\"}", "\"name\" is missing"},
+        {"{}", "The field \"name\" is missing."},
+        {"{\"name\":\"a\"}", "The field \"idCard\" is missing."},
+        {"{\"name\":\"a\",\"idCard\":\"1\"}", "The field \"mobile\" is missing."},
+        {"{\"idCard\":\"1\",\"mobile\":\"1\"}", "The field \"name\" is missing."},
         {"{\"name\":\"a\",\"name\":\"a\",\"idCard\":\"1\",\"mobile\":\"1\"}",
-         "\"name\" is given more than once"},
-        {"{" GOOD ",\"mobile\":\"1\"}", "\"mobile\" is given more than once"},
-        {"{" GOOD ",\"\\u006dobile\":\"1\"}", "\"mobile\" is given more than once"},
+         "The field \"name\" is given more than once."},
+        {"{" GOOD ",\"mobile\":\"1\"}", "The field \"mobile\" is given more than once."},
+        {"{" GOOD ",\"\\u006dobile\":\"1\"}", "The field \"mobile\" is given more than once."},
         {"{" GOOD ",\"extra\":1}", UNKNOWN},
         {"{\"extra\":1," GOOD "}", UNKNOWN},
         {"{" GOOD ",\"Name\":\"a\"}", UNKNOWN},
@@ -113,15 +113,20 @@ static void bad_bodies_are_refused(void **state) {
         {"{" GOOD ",\"13900139000\":\"a\"}", UNKNOWN},
         {"{\"name\\u0000\":\"a\",\"idCard\":\"1\",\"mobile\":\"1\"}", "U+0000"},
         {"{\"name\":\"a\\u0000b\",\"idCard\":\"1\",\"mobile\":\"1\"}",
-         "\"name\" holds the character U+0000"},
+         "The field \"name\" holds the character U+0000."},
         {"{\"name\":\"a\",\"idCard\":\"1\\u0000\",\"mobile\":\"1\"}",
-         "\"idCard\" holds the character U+0000"},
-        {"{\"name\":null,\"idCard\":\"1\",\"mobile\":\"1\"}", "\"name\" is not a string"},
-        {"{\"name\":\"a\",\"idCard\":1,\"mobile\":\"1\"}", "\"idCard\" is not a string"},
-        {"{\"name\":\"a\",\"idCard\":\"1\",\"mobile\":13800138000}", "\"mobile\" is not a string"},
-        {"{\"name\":[\"a\"],\"idCard\":\"1\",\"mobile\":\"1\"}", "\"name\" is not a string"},
-        {"{\"name\":{\"a\":1},\"idCard\":\"1\",\"mobile\":\"1\"}", "\"name\" is not a string"},
-        {"{\"name\":true,\"idCard\":\"1\",\"mobile\":\"1\"}", "\"name\" is not a string"},
+         "The field \"idCard\" holds the character U+0000."},
+        {"{\"name\":null,\"idCard\":\"1\",\"mobile\":\"1\"}",
+         "The field \"name\" is not a string."},
+        {"{\"name\":\"a\",\"idCard\":1,\"mobile\":\"1\"}", "The field \"idCard\" is not a string."},
+        {"{\"name\":\"a\",\"idCard\":\"1\",\"mobile\":13800138000}",
+         "The field \"mobile\" is not a string."},
+        {"{\"name\":[\"a\"],\"idCard\":\"1\",\"mobile\":\"1\"}",
+         "The field \"name\" is not a string."},
+        {"{\"name\":{\"a\":1},\"idCard\":\"1\",\"mobile\":\"1\"}",
+         "The field \"name\" is not a string."},
+        {"{\"name\":true,\"idCard\":\"1\",\"mobile\":\"1\"}",
+         "The field \"name\" is not a string."},
     };
     static const struct triple zeroes;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -159,7 +164,7 @@ static void fields_have_256_bytes_at_most(void **state) {
     value[TRIPLE_FIELD_MAX] = '1';
     snprintf(body, sizeof body, "{\"name\":\"a\",\"idCard\":\"%s\",\"mobile\":\"1\"}", value);
     assert_false(read(body, strlen(body), &triple, &complaint));
-    assert_string_equal(complaint.text, "\"idCard\" is longer than 256 bytes");
+    assert_string_equal(complaint.text, "The field \"idCard\" is longer than 256 bytes.");
 }
 
 /* Six bytes of an escape are one byte of the value. */
@@ -194,16 +199,16 @@ static void queries_are_read_field_by_field(void **state) {
     memset(&triple, 0, sizeof triple);
     assert_true(question_add(&triple, &seen, TRIPLE_MOBILE, " 13800138000", 12, &complaint));
     assert_false(question_complete(seen, &complaint));
-    assert_string_equal(complaint.text, "\"name\" is missing");
+    assert_string_equal(complaint.text, "The field \"name\" is missing.");
     assert_true(question_add(&triple, &seen, TRIPLE_NAME, "张三", 6, &complaint));
     assert_false(question_complete(seen, &complaint));
-    assert_string_equal(complaint.text, "\"idCard\" is missing");
+    assert_string_equal(complaint.text, "The field \"idCard\" is missing.");
     assert_true(question_add(&triple, &seen, TRIPLE_ID_CARD, "", 0, &complaint));
     assert_true(question_complete(seen, &complaint));
     assert_string_equal(triple.mobile, "13800138000");
 
     assert_false(question_add(&triple, &seen, TRIPLE_NAME, "李四", 6, &complaint));
-    assert_string_equal(complaint.text, "\"name\" is given more than once");
+    assert_string_equal(complaint.text, "The field \"name\" is given more than once.");
     assert_string_equal(triple.name, "张三");
 }
 
@@ -215,9 +220,9 @@ static void bad_query_fields_are_refused(void **state) {
         size_t size;
         const char *complaint;
     } cases[] = {
-        {"\xd5\xc5", 2, "\"mobile\" is not UTF-8"},
-        {"1\0", 2, "\"mobile\" holds the character U+0000"},
-        {longest, sizeof longest, "\"mobile\" is longer than 256 bytes"},
+        {"\xd5\xc5", 2, "The field \"mobile\" is not UTF-8."},
+        {"1\0", 2, "The field \"mobile\" holds the character U+0000."},
+        {longest, sizeof longest, "The field \"mobile\" is longer than 256 bytes."},
     };
     memset(longest, '1', sizeof longest);
     for (size_t i = 0; i < COUNT(cases); i++) {
