@@ -162,7 +162,7 @@ static enum MHD_Result answer_call(struct server *server, struct MHD_Connection 
     int socket = socket_of(connection);
     bool waits = request->plan.hang || request->plan.latency_ms > 0;
     if (waits) {
-        /* Else libmicrohttpd takes the wait for idleness and drops the connection. */
+        /* Versions of libmicrohttpd differ in whether they take the wait for idleness. */
         set_idle_timeout(connection, 0);
     }
     if (!world_wait(server->world, &request->plan, socket)) {

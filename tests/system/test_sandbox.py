@@ -1066,3 +1066,24 @@ def test_nothing_is_written_to_disk(tmp_path):
     process.stdout.close()
     assert list(tmp_path.iterdir()) == []
     assert str(tmp_path) not in files
+
+
+def test_everything_is_documented(sandbox):
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../docs/sandbox.md"), encoding="utf-8") as file:
+        document = file.read()
+    index = sandbox.control("GET", "")
+    stats = sandbox.stats()
+    ask(sandbox)
+    with pytest.raises(ControlError) as cuts:
+        sandbox.behave(cut="?")
+    with pytest.raises(ControlError) as replies:
+        sandbox.behave(reply="?")
+    names = [f"`{name}`" for name in index["gatewayRefusals"]]
+    names += [f"`{name}`" for name in [*stats, *stats["byAppCode"][0], *sandbox.log()[0]]]
+    names += [f"`{name}`" for name in [*sandbox.control("GET", "settings"), *stats["connections"]]]
+    names += [f"{end['method']} {end['path']}" for end in index["endpoints"]]
+    names += [f'"{name}"' for name in re.search(r"one of: (.*)", str(cuts.value))[1].split(", ")]
+    names += [f'"{name}"' for name in re.search(r"one of: (.*)", str(replies.value))[1].split(", ")]
+    names += re.findall(r"(?m)^  (--[a-z-]+)", run("--help").stdout)
+    assert [name for name in names if name not in document] == []
