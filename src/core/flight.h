@@ -28,7 +28,7 @@ struct flight {
     struct digest triple_digest;
     struct digest number_digest;
     bool virtual_operator; /* is the number of one? */
-    struct waiter *first; /* who waits, in order of arrival */
+    struct waiter *first;  /* who waits, in order of arrival */
     struct waiter *leader; /* whose question was admitted; NULL once it left */
     struct ledger_id id;
     struct store_admit admit;

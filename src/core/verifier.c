@@ -25,7 +25,8 @@ struct waiter {
     struct asker *asker; /* NULL once answered */
     struct flight *flight;
     struct waiter *next; /* in the flight */
-    struct verdict *at_once; /* while verifier_ask runs: where a verdict goes instead of `answered` */
+    struct verdict
+        *at_once; /* while verifier_ask runs: where a verdict goes instead of `answered` */
     uv_timer_t deadline;
     bool timed; /* is `deadline` running? Only then it must be closed */
     bool finding;
@@ -40,7 +41,8 @@ static int64_t now_s(const struct verifier *verifier) {
     return clock_unix_ms(verifier->parts.clock) / 1000;
 }
 
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* --- verdicts --- */
 
@@ -235,8 +237,8 @@ static struct waiter *new_waiter(struct verifier *verifier, struct asker *asker,
 static void admit_flight(struct flight *flight);
 
 /* Serves each waiter that `serve` accepts; the others stay. The list changes under way. */
-static void for_each_waiter(struct flight *flight,
-                            void (*visit)(struct waiter *waiter, void *arg), void *arg) {
+static void for_each_waiter(struct flight *flight, void (*visit)(struct waiter *waiter, void *arg),
+                            void *arg) {
     for (struct waiter *waiter = flight->first; waiter != NULL;) {
         struct waiter *next = waiter->next;
         visit(waiter, arg);
@@ -310,8 +312,7 @@ static enum failure failure_of(const struct upstream_outcome *outcome) {
         [UPSTREAM_TIMED_OUT] = FAILURE_UPSTREAM_TIMEOUT,
         [UPSTREAM_BROKEN] = FAILURE_UPSTREAM_UNAVAILABLE,
     };
-    return outcome->end == UPSTREAM_REPLIED ? by_class[outcome->reply.class]
-                                            : by_end[outcome->end];
+    return outcome->end == UPSTREAM_REPLIED ? by_class[outcome->reply.class] : by_end[outcome->end];
 }
 
 static void on_settled(struct store_op *op) {
@@ -350,9 +351,8 @@ static void log_call(const struct flight *flight, const struct upstream_outcome 
     ledger_id_format(&flight->id, id);
     digest_short(&flight->triple_digest, digest);
     bool replied = outcome->end == UPSTREAM_REPLIED;
-    LOG_AT(flight->settle.answered ? LOG_INFO : LOG_WARN, "upstream call",
-           LOG_TEXT("call", id), LOG_TEXT("question", digest),
-           LOG_TEXT("end", end_name[outcome->end]),
+    LOG_AT(flight->settle.answered ? LOG_INFO : LOG_WARN, "upstream call", LOG_TEXT("call", id),
+           LOG_TEXT("question", digest), LOG_TEXT("end", end_name[outcome->end]),
            LOG_TEXT("reply", replied ? reply_class_name[outcome->reply.class] : "none"),
            LOG_TEXT("cause", outcome->cause), LOG_NUMBER("http_status", ledger->http_status),
            LOG_TEXT("status", ledger->status), LOG_TEXT("billed", billed_name[ledger->billed]),
@@ -369,13 +369,11 @@ static void date_answer(const struct flight *flight, struct store_settle *settle
     enum result_kind kind = result_of(answer->status);
     int64_t ttl = config->cache_ttl_ms[kind] / 1000;
     bool lives_on = kind == RESULT_MATCH || kind == RESULT_MISMATCH;
-    answer->virtual_operator =
-        kind == RESULT_ABNORMAL && flight->virtual_operator;
+    answer->virtual_operator = kind == RESULT_ABNORMAL && flight->virtual_operator;
     answer->checked_at = settle->ledger.settled_at_ms / 1000;
     answer->expires_at = answer->checked_at + ttl;
     settle->keep = ttl > 0 && (kind != RESULT_ABNORMAL || answer->virtual_operator);
-    settle->retain_until =
-        answer->expires_at + (lives_on ? config->stale_if_error_ms / 1000 : 0);
+    settle->retain_until = answer->expires_at + (lives_on ? config->stale_if_error_ms / 1000 : 0);
 }
 
 static void settle_flight(struct flight *flight, const struct upstream_outcome *outcome) {
@@ -434,9 +432,9 @@ static void serve_collapsed(struct flight *flight) {
     struct store_settle *settle = &flight->settle;
     memset(settle, 0, sizeof *settle);
     settle->answer = flight->admit.answer;
-    settle->keep = settle->answer.expires_at > settle->answer.checked_at &&
-                   (result_of(settle->answer.status) != RESULT_ABNORMAL ||
-                    settle->answer.virtual_operator);
+    settle->keep =
+        settle->answer.expires_at > settle->answer.checked_at &&
+        (result_of(settle->answer.status) != RESULT_ABNORMAL || settle->answer.virtual_operator);
     if (settle->keep)
         memory_put(flight->verifier->parts.memory, &flight->triple_digest, &settle->answer);
     for_each_waiter(flight, visit_with_answer, settle);
@@ -546,8 +544,8 @@ static void go_upstream(struct waiter *waiter) {
     admit_flight(flight);
 }
 
-/* An answer was found that does not do: say why it is not served, and keep it in case nothing better
- * comes. */
+/* An answer was found that does not do: say why it is not served, and keep it in case nothing
+ * better comes. */
 static void note_refused(struct waiter *waiter, const struct answer *answer) {
     bool expired = now_s(waiter->verifier) >= answer->expires_at;
     waiter->forward = expired ? FORWARD_STALE : FORWARD_REQUEST;
@@ -658,4 +656,3 @@ void verifier_drain(struct verifier *verifier) {
 bool verifier_is_idle(const struct verifier *verifier) {
     return verifier->waiters == 0 && verifier->flights.count == 0;
 }
-

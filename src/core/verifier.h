@@ -36,9 +36,9 @@ enum source { SOURCE_UPSTREAM, SOURCE_CACHE, SOURCE_STALE, SOURCE_LOCAL };
 enum forward { FORWARD_NONE, FORWARD_MISS, FORWARD_STALE, FORWARD_REQUEST, FORWARD_BYPASS };
 
 struct verdict {
-    enum failure failure;  /* not FAILURE_NONE: there is no answer */
-    enum billed billed;    /* by this question: YES for the asker who led a billed call only */
-    enum source source;    /* the rest only with an answer */
+    enum failure failure; /* not FAILURE_NONE: there is no answer */
+    enum billed billed;   /* by this question: YES for the asker who led a billed call only */
+    enum source source;   /* the rest only with an answer */
     enum result_kind kind;
     enum forward forward;
     bool stored;    /* the answer was put into the cache by this call */

@@ -40,7 +40,8 @@ static bool is_mobile(const char *run, size_t length) {
     return length == 11 && run[0] == '1' && run[1] >= '3';
 }
 
-/* 17 digits and a digit or X: an ID number by its shape. Nothing else that is logged has that shape. */
+/* 17 digits and a digit or X: an ID number by its shape. Nothing else that is logged has that
+ * shape. */
 static bool is_id_card(const char *run, size_t length) {
     if (length != 18)
         return false;

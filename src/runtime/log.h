@@ -2,9 +2,9 @@
 /*
  * log: one line per event, JSON or for a person's eyes, to one file descriptor.
  *
- * At the last step, where the line is formatted, whatever looks like a mobile number or an ID number
- * is replaced by stars: a guard behind the rule that nobody logs them. The logger is the process's
- * one global besides the metrics; any thread may log.
+ * At the last step, where the line is formatted, whatever looks like a mobile number or an ID
+ * number is replaced by stars: a guard behind the rule that nobody logs them. The logger is the
+ * process's one global besides the metrics; any thread may log.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,14 +21,14 @@ struct log_field {
 #define LOG_TEXT(key, value)   ((struct log_field){(key), (value), 0})
 #define LOG_NUMBER(key, value) ((struct log_field){(key), NULL, (int64_t)(value)})
 
-/* Before the first thread starts; without it the level is info, the format auto, the output stdout. */
+/* Before the first thread starts; without it the level is info, the format auto, the output stdout.
+ */
 void log_init(enum log_level level, enum log_format format, int fd);
 
 bool log_enabled(enum log_level level);
 
 /* `event` is a fixed phrase; what varies is in the fields. A line over 4 KiB is cut off. */
-void log_write(enum log_level level, const char *event, const struct log_field *fields,
-               int count);
+void log_write(enum log_level level, const char *event, const struct log_field *fields, int count);
 
 #define LOG_AT(level, event, ...)                                                                  \
     do {                                                                                           \

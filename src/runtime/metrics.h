@@ -2,9 +2,9 @@
 /*
  * metrics: counters, one row per worker, summed when read.
  *
- * Each worker writes its own row only, so counting costs no contention; a reader sees a sum that may
- * be a moment old. Labels come from closed sets, fixed at compile time: never a person's data, never
- * a caller's text. The registry is global, like the logger.
+ * Each worker writes its own row only, so counting costs no contention; a reader sees a sum that
+ * may be a moment old. Labels come from closed sets, fixed at compile time: never a person's data,
+ * never a caller's text. The registry is global, like the logger.
  */
 #include <stdint.h>
 

@@ -73,8 +73,12 @@ static enum MHD_Result add_header_name(void *context, enum MHD_ValueKind kind, c
         names->failed = true;
         return MHD_NO;
     }
+    if (names->size > 0) {
+        grown[names->size++] = '\n';
+    }
+    memcpy(grown + names->size, key, length + 1);
     names->text = grown;
-    names->size += (size_t)sprintf(grown + names->size, "%s%s", names->size == 0 ? "" : "\n", key);
+    names->size += length;
     return MHD_YES;
 }
 

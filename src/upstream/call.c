@@ -199,8 +199,7 @@ static bool set_address(struct transfer *transfer) {
     add_parameter(&address, transfer->easy, '?', "idCard", triple->id_card);
     add_parameter(&address, transfer->easy, '&', "mobile", triple->mobile);
     add_parameter(&address, transfer->easy, '&', "name", triple->name);
-    bool set = !address.cut &&
-               curl_easy_setopt(transfer->easy, CURLOPT_URL, buffer) == CURLE_OK;
+    bool set = !address.cut && curl_easy_setopt(transfer->easy, CURLOPT_URL, buffer) == CURLE_OK;
     sodium_memzero(buffer, room);
     free(buffer);
     return set;

@@ -41,7 +41,7 @@ struct upstream_outcome {
     enum upstream_end end;
     int http_status; /* 0: none seen */
     int64_t latency_ms;
-    const char *cause; /* for the log: libcurl's words; static */
+    const char *cause;  /* for the log: libcurl's words; static */
     struct reply reply; /* with UPSTREAM_REPLIED */
 };
 
