@@ -480,6 +480,30 @@ static void what_could_not_be_written_is_tried_again_unasked(void **state) {
     rig_close(rig);
 }
 
+struct full_disk {
+    struct rlimit former;
+    void (*on_excess)(int);
+};
+
+/* No file may grow: as when the disk is full, but for the error's name. */
+static struct full_disk fill_disk(const struct scene *scene) {
+    struct full_disk disk;
+    char wal[320];
+    struct stat status;
+    snprintf(wal, sizeof wal, "%s-wal", scene->path);
+    assert_int_equal(stat(wal, &status), 0);
+    getrlimit(RLIMIT_FSIZE, &disk.former);
+    disk.on_excess = signal(SIGXFSZ, SIG_IGN);
+    struct rlimit tight = {(rlim_t)status.st_size, disk.former.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    return disk;
+}
+
+static void empty_disk(const struct full_disk *disk) {
+    setrlimit(RLIMIT_FSIZE, &disk->former);
+    signal(SIGXFSZ, disk->on_excess);
+}
+
 static void a_full_disk_fails_closed_and_loses_nothing(void **state) {
     struct scene *scene = *state;
     struct rig *rig = &scene->rig;
@@ -493,29 +517,12 @@ static void a_full_disk_fails_closed_and_loses_nothing(void **state) {
     rig_admit(rig, 1, &follower, &triple, FRESHNESS_ANY);
     rig_barrier(rig, 1);
 
-    /* No file may grow: as when the disk is full, but for the error's name. */
-    char wal[320];
-    struct stat status;
-    snprintf(wal, sizeof wal, "%s-wal", scene->path);
-    assert_int_equal(stat(wal, &status), 0);
-    struct rlimit former;
-    getrlimit(RLIMIT_FSIZE, &former);
-    struct rlimit tight = {(rlim_t)status.st_size, former.rlim_max};
-    void (*on_excess)(int) = signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    struct full_disk disk = fill_disk(scene);
     rig_end(&end, &leader, rig_answer("01", START_S));
     expect_fail_closed(rig, &leader, &follower, &end);
     expect_away(rig, "I/O");
-    /* Trying again finds out that it still cannot. */
-    store_poke(rig->store);
-    struct rig_admit refused;
-    struct digest other = rig_digest();
-    rig_admit(rig, 0, &refused, &other, FRESHNESS_ANY);
-    rig_expect(rig, &refused, STORE_AWAY);
-    expect_away(rig, "I/O");
+    empty_disk(&disk);
 
-    setrlimit(RLIMIT_FSIZE, &former);
-    signal(SIGXFSZ, on_excess);
     store_poke(rig->store);
     rig_barrier(rig, 0);
     assert_int_equal(rig_find(rig, 2, &triple, NULL), STORE_HIT);
@@ -524,6 +531,33 @@ static void a_full_disk_fails_closed_and_loses_nothing(void **state) {
     expect_state(scene, &leader.admit.id, "settled");
     expect(scene, "SELECT count(*) FROM ledger WHERE state = 'reserved'", NULL, "0");
     expect(scene, "PRAGMA integrity_check", NULL, "ok");
+}
+
+static void a_transaction_that_needs_no_room_does_not_prove_a_disk_with_room(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct digest other = rig_digest();
+    struct rig_admit settled;
+    struct rig_admit refused;
+    struct rig_settle end;
+    struct complaint complaint;
+    open_scene(scene);
+    rig_lead(rig, 0, &settled, &triple);
+    rig_end_failed(&end, &settled, FAILURE_UPSTREAM_TIMEOUT);
+    rig_settle(rig, 0, &end, STORE_DONE);
+
+    struct full_disk disk = fill_disk(scene);
+    rig_admit(rig, 0, &refused, &other, FRESHNESS_ANY);
+    rig_expect(rig, &refused, STORE_AWAY);
+    /* Settled already, so that nothing is to be written. */
+    rig_end_failed(&end, &settled, FAILURE_UPSTREAM_TIMEOUT);
+    rig_settle(rig, 0, &end, STORE_AWAY);
+    expect_away(rig, "I/O");
+    empty_disk(&disk);
+    rig_barrier(rig, 0);
+    assert_true(store_ready(rig->store, &complaint));
+    rig_close(rig);
 }
 
 static void a_lease_taken_in_vain_is_taken_back(void **state) {
@@ -597,6 +631,7 @@ int main(void) {
         SCENE(a_locked_file_fails_closed_and_loses_nothing),
         SCENE(what_could_not_be_written_is_tried_again_unasked),
         SCENE(a_full_disk_fails_closed_and_loses_nothing),
+        SCENE(a_transaction_that_needs_no_room_does_not_prove_a_disk_with_room),
         SCENE(a_lease_taken_in_vain_is_taken_back),
         SCENE(closing_writes_what_waits),
     };
