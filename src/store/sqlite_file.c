@@ -34,8 +34,8 @@ static char *resolve(const char *path, struct complaint *complaint) {
     char *parent = errno == ENOENT ? realpath(folder, NULL) : NULL;
     if (!parent) {
         complain(complaint,
-                 "store.url: cannot use %s: %s; create the directory %s, or name another", path,
-                 strerror(errno), folder);
+                 "store.url: cannot use %s: %s; the directory %s must exist and be open to sanyao",
+                 path, strerror(errno), folder);
         return NULL;
     }
     if (asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
@@ -65,9 +65,10 @@ static bool lock(struct sqlite_file *file, struct complaint *complaint) {
                     file->path, path);
 }
 
-/* SQLite would make it with the umask's mode. */
+/* SQLite would make it with the umask's mode. A link to nowhere is not followed: the lock would lie
+ * beside the link now and beside the file the next time. */
 static bool create(const struct sqlite_file *file, struct complaint *complaint) {
-    int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return complain(complaint, "store.url: cannot open %s for writing: %s", file->path,
                         strerror(errno));

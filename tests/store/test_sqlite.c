@@ -199,8 +199,13 @@ static void an_address_that_cannot_be_is_refused(void **state) {
     char url[400];
     expect_refusal("sqlite:", "needs a path");
     snprintf(url, sizeof url, "sqlite:%s/missing/store.db", scene->folder);
-    expect_refusal(url, "create the directory");
+    expect_refusal(url, "must exist");
     snprintf(url, sizeof url, "sqlite:%s", scene->folder);
+    expect_refusal(url, "cannot open");
+    char link[300];
+    snprintf(link, sizeof link, "%s/link.db", scene->folder);
+    assert_int_equal(symlink("nowhere.db", link), 0);
+    snprintf(url, sizeof url, "sqlite:%s", link);
     expect_refusal(url, "cannot open");
 }
 
