@@ -207,7 +207,7 @@ static void consider_stale(struct waiter *waiter, const struct answer *answer) {
         return;
     if (wish->no_cache || (wish->max_age >= 0 && now - answer->checked_at > wish->max_age))
         return;
-    if (now > answer->expires_at + grace)
+    if (now >= answer->expires_at + grace)
         return;
     waiter->has_stale = true;
     waiter->stale = *answer;

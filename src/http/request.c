@@ -26,6 +26,7 @@ struct head {
     int content_lengths;
     int transfer_encodings;
     bool chunked;
+    bool folded;
     unsigned long long content_length;
 };
 
@@ -127,10 +128,25 @@ static const struct {
     {"traceparent", 11, take_traceparent},
 };
 
+/*
+ * libmicrohttpd 0.9 appends a folded line to the name of its header and not to the value: a gateway
+ * that unfolds lines would see a length or a coding where we see a header of another name.
+ */
+static bool is_folded_framing(const char *name, size_t size) {
+    static const char *const framing[] = {"Transfer-Encoding", "Content-Length"};
+    for (size_t i = 0; i < sizeof framing / sizeof framing[0]; i++) {
+        size_t length = strlen(framing[i]);
+        if (size > length && strncasecmp(name, framing[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *name,
                                  size_t name_size, const char *value, size_t value_size) {
     (void)kind;
     struct head *head = arg;
+    head->folded = head->folded || is_folded_framing(name, name_size);
     for (size_t i = 0; i < sizeof known_headers / sizeof known_headers[0]; i++) {
         if (known_headers[i].size == name_size &&
             strncasecmp(known_headers[i].name, name, name_size) == 0)
@@ -154,6 +170,8 @@ static const char *find_ambiguity(const struct head *head, const char *version) 
         return "Content-Length and Transfer-Encoding together";
     if (head->transfer_encodings > 1 || (head->transfer_encodings == 1 && !head->chunked))
         return "a Transfer-Encoding other than chunked";
+    if (head->folded)
+        return "a folded Content-Length or Transfer-Encoding";
     if (head->content_lengths > 1)
         return "more than one Content-Length";
     if (head->hosts > 1)

@@ -86,6 +86,18 @@ __attribute__((format(printf, 2, 0))) static void on_library_log(void *arg, cons
     log_debug("http library", LOG_TEXT("message", line));
 }
 
+/*
+ * At its limit the library stops watching the listening socket, and watches it again in the run
+ * after the one in which a connection ended; without that run nobody would be let in any more.
+ */
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code) {
+    (void)connection;
+    (void)context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        server_poke(arg);
+}
+
 static struct MHD_Daemon *start_daemon(struct server *server,
                                        const struct server_settings *settings) {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -104,7 +116,8 @@ static struct MHD_Daemon *start_daemon(struct server *server,
         settings->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
         request_on_uri, server, MHD_OPTION_NOTIFY_COMPLETED, request_on_completed, server,
-        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, options,
+        MHD_OPTION_END);
 }
 
 static bool watch_daemon(struct server *server, uv_loop_t *loop) {

@@ -9,6 +9,7 @@ A finding names the file, the kind of value and the form; never the value.
 """
 
 import base64
+import bisect
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import tempfile
 import urllib.parse
 
 DIGEST_PREFIX = 8  # bytes
+LEAST = 6  # bytes of a form; a shorter one (of a name of one character, say) is found by chance
 
 
 def clear_forms(value):
@@ -85,8 +87,11 @@ class Needles:
         self.by_hex = {}
 
     def add(self, kind, value, forms_of=forms):
+        if len(value.encode()) < LEAST:
+            return
         for form, raw in forms_of(value):
-            self.by_hex.setdefault(raw.hex(), (kind, form))
+            if len(raw) >= LEAST:
+                self.by_hex.setdefault(raw.hex(), (kind, form))
 
     def add_person(self, person):
         self.add("name", person["name"])
@@ -97,21 +102,24 @@ class Needles:
         self.add("secret", value, secret_forms)
 
     def search(self, paths):
-        """[(path, kind, form)] of what was found, each once a file."""
-        found = []
+        """Sorted [(path, kind, form)] of what was found, each once a file."""
+        begins, lines, size = [], [], 0
+        for path in paths:
+            with open(path, "rb") as file:
+                lines.append(file.read().hex() + "\n\n")  # an even length: bytes begin at even places
+            begins.append(size)
+            size += len(lines[-1])
         with tempfile.NamedTemporaryFile("w", prefix="needles-") as patterns:
             patterns.write("\n".join(self.by_hex))
             patterns.flush()
-            for path in paths:
-                with open(path, "rb") as file:
-                    content = file.read().hex()
-                found += [(path, *hit) for hit in self.hits(patterns.name, content)]
-        return found
+            found = list(self.hits(patterns.name, "".join(lines)))
+        return sorted(
+            {(paths[bisect.bisect(begins, place) - 1], *hit) for place, hit in found}
+        )
 
     def hits(self, patterns, content):
-        """A match that begins in the middle of a byte is none, but it may hide one that is: after
-        such a match the search goes on one half byte later."""
-        seen = set()
+        """(place, (kind, form)) of each match. One that begins in the middle of a byte is none, but
+        it may hide one that is: after such a match the search goes on half a byte later."""
         begin = 0
         while begin < len(content):
             run = subprocess.run(
@@ -121,14 +129,11 @@ class Needles:
             )
             if run.returncode > 1:
                 raise RuntimeError("grep failed")
-            odd = None
+            begin, last = len(content), begin
             for line in run.stdout.decode().splitlines():
                 offset, text = line.split(":", 1)
-                if (begin + int(offset)) % 2 == 1:
-                    odd = begin + int(offset) + 1
+                place = last + int(offset)
+                if place % 2 == 1:
+                    begin = place + 1
                     break
-                seen.add(self.by_hex[text])
-            if odd is None:
-                break
-            begin = odd
-        return sorted(seen)
+                yield place, self.by_hex[text]

@@ -119,13 +119,13 @@ def people():
 
 @pytest.fixture
 def sandbox():
-    with Sandbox() as running:
+    with Sandbox(None, "--number-limit", "0") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def module_sandbox():
-    with Sandbox() as running:
+    with Sandbox(None, "--number-limit", "0") as running:
         yield running
 
 

@@ -21,9 +21,7 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
-import time
 import urllib.parse
-import uuid
 
 import contract
 from sandbox_control import APPCODE, default_bin_dir, wait_until
@@ -32,8 +30,6 @@ START_TIMEOUT = 20
 REPLY_TIMEOUT = 20
 STOP_TIMEOUT = 20
 SANITIZER_WORDS = ("Sanitizer", "runtime error:", "MHD_PANIC", "Assertion")
-
-__all__ = ["Server", "Connection", "Reply", "Closed", "Needlework", "wait_until", "together", "APPCODE"]
 
 
 class Needlework:
@@ -79,8 +75,9 @@ class Reply:
 class Connection:
     """One connection, on which what is sent and what comes back is told byte by byte."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=REPLY_TIMEOUT):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, listener="service", timeout=REPLY_TIMEOUT):
+        self.listener = listener
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
         self.asked = collections.deque()  # (method, target) whose replies are still to come
@@ -116,7 +113,9 @@ class Connection:
         """The next reply, judged by the contract."""
         method, target = self.asked.popleft()
         reply = self.read_unjudged(method)
-        reply.json = contract.check(method, target, reply.status, reply.headers, reply.body)
+        reply.json = contract.check(
+            method, target, reply.status, reply.headers, reply.body, self.listener
+        )
         return reply
 
     def request(self, method, target, headers=(), body=None):
@@ -224,7 +223,12 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
                 cwd=self.directory,
             )
-        self.wait_for_event("ready", timeout=START_TIMEOUT)
+        try:
+            self.wait_for_event("ready", timeout=START_TIMEOUT)
+        except AssertionError:
+            self.kill()
+            self.process = None
+            raise
         self.port = self.port_of("listening")
         if self.settings["ADMIN_LISTEN"]:
             self.admin_port = self.port_of("admin listening")
@@ -312,7 +316,7 @@ class Server:
             return connection.request(method, target, headers, body)
 
     def admin(self, method, target):
-        with Connection(self.admin_port) as connection:
+        with Connection(self.admin_port, "admin") as connection:
             return connection.request(method, target)
 
     def ask(self, person, cache_control=None, prefer=None, headers=(), timeout=REPLY_TIMEOUT):
@@ -397,9 +401,16 @@ def together(count, work):
     return results
 
 
-def new_id():
-    return uuid.uuid4().hex
+def wait_until_read(server):
+    """Waits until the server has read everything that was sent to it, also what it has yet to accept."""
+    port = f":{server.port:04X}"
 
+    def unread():
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            lines = [line.split() for line in table][1:]
+        return sum(
+            int(line[4].split(":")[1], 16) for line in lines
+            if line[1].endswith(port) and line[3] in ("01", "08")
+        )
 
-def monotonic_ms():
-    return time.monotonic() * 1000
+    wait_until(lambda: unread() == 0, 20, "the reading of what was sent")

@@ -3,7 +3,7 @@ nobody who is known to us.
 
     crowd = People(seed=7)
     person = crowd.one()
-    limited = crowd.one(mobile_ends="0203")
+    limited = crowd.one(status="203")  # by the sandbox's magic numbers
 
 Everybody who is made is remembered in `People.made`, so that whatever is left at rest can be searched
 for them. A person's text form says nothing of them: test output shows no name and no number.
@@ -22,8 +22,8 @@ SEGMENTS = (
 ).split()
 VIRTUAL_SEGMENTS = ("162", "165", "167", "170", "171")
 SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗"
-# Ends of a mobile number by which the sandbox chooses its answer.
-MAGIC_ENDS = ("0001", "0002", "0202", "0203", "0204", "0205", "0206", "0207")
+# A mobile number that ends in this and a status of three digits chooses the sandbox's answer.
+MAGIC = "99"
 
 
 def check_digit(seventeen):
@@ -68,11 +68,23 @@ class People:
         self.random = random.Random(seed)
         self.mobiles = set()
 
-    def one(self, mobile_ends=None, segment=None, rare=False):
-        return remember(Person(self.name(rare), self.id_card(), self.mobile(mobile_ends, segment)))
+    def one(self, status=None, segment=None, rare=False):
+        return remember(Person(self.name(rare), self.id_card(), self.mobile(status, segment)))
 
     def some(self, count):
         return [self.one() for _ in range(count)]
+
+    def mixed(self, values=60):
+        """Without end: people made of few values, no two alike, neighbours with other numbers. What
+        is asked by the thousand is made so, or the search at the end would take long. The sandbox
+        must not limit numbers."""
+        crowd = self.some(values)
+        for index in range(values**3):
+            yield Person(
+                crowd[index // values % values].name,
+                crowd[index // values**2].id_card,
+                crowd[index % values].mobile,
+            )
 
     def name(self, rare=False):
         """A surname and two Han characters; `rare`: from beyond the basic plane."""
@@ -92,11 +104,12 @@ class People:
         )
         return body + check_digit(body)
 
-    def mobile(self, ends=None, segment=None):
+    def mobile(self, status=None, segment=None):
         while True:
-            tail = ends if ends is not None else f"{self.random.randrange(10**4):04d}"
-            mobile = f"{segment or self.random.choice(SEGMENTS)}{self.random.randrange(10**4):04d}{tail}"
-            if mobile not in self.mobiles and (ends is not None or tail not in MAGIC_ENDS):
+            middle = f"{self.random.randrange(10**3):03d}"
+            ends = MAGIC + status.zfill(3) if status else f"{self.random.randrange(10**5):05d}"
+            mobile = (segment or self.random.choice(SEGMENTS)) + middle + ends
+            if mobile not in self.mobiles and (status or not ends.startswith(MAGIC)):
                 self.mobiles.add(mobile)
                 return mobile
 

@@ -27,7 +27,7 @@ def seconds(reply):
 
 @pytest.mark.parametrize("status", sorted(TTL))
 def test_a_status_is_asked_once_and_then_kept(shared, people, status):
-    person = people.one(mobile_ends=status.rjust(4, "0"))
+    person = people.one(status=status)
     first = shared.ask(person)
     assert (first.status, first.json["status"], first.json["msg"]) == (200, status, MESSAGES[status])
     assert (first.json["source"], first.json["billed"]) == ("upstream", True)
@@ -46,7 +46,7 @@ def test_a_status_is_asked_once_and_then_kept(shared, people, status):
 
 
 def test_a_number_at_its_limit_closes_no_question(shared, people):
-    person = people.one(mobile_ends="0203")
+    person = people.one(status="203")
     for _ in range(2):
         reply = shared.ask(person)
         assert (reply.json["result"], reply.json["source"]) == ("number_limited", "upstream")
@@ -176,7 +176,7 @@ def test_the_drop_in_replies_as_the_seller_does(shared, people):
     assert list(reply.json) == DROP_IN_MEMBERS and reply.cache_status == "sanyao; fwd=miss; stored"
     local = shared.get(person.but(name="三"), "/carrieroperator", code)
     assert (local.json["status"], list(local.json)) == ("204", DROP_IN_MEMBERS)
-    limited = shared.get(people.one(mobile_ends="0203"), "/carrieroperator")
+    limited = shared.get(people.one(status="203"), "/carrieroperator")
     assert limited.json["status"] == "203"
 
 
@@ -267,8 +267,8 @@ def test_no_admin_listener_where_none_is_wished(start):
 
 def test_every_call_is_one_row(start, people):
     server = start()
-    for end, times in (("0001", 2), ("0002", 1), ("0203", 2)):
-        person = people.one(mobile_ends=end)
+    for status, times in (("01", 2), ("02", 1), ("203", 2)):
+        person = people.one(status=status)
         for _ in range(times):
             server.ask(person)
     rows = server.rows()
@@ -281,8 +281,8 @@ def test_every_call_is_one_row(start, people):
 
 def test_billed_statuses_decide_what_was_billed(start, people):
     server = start(BILLED_STATUSES="01,02")
-    for end, billed in (("0001", True), ("0002", True), ("0202", False)):
-        assert server.ask(people.one(mobile_ends=end)).json["billed"] is billed
+    for status, billed in (("01", True), ("02", True), ("202", False)):
+        assert server.ask(people.one(status=status)).json["billed"] is billed
     assert [row["billed"] for row in server.rows()] == [1, 1, 0]
 
 

@@ -61,7 +61,7 @@ def test_only_if_cached_never_pays(start, sandbox, people, memory):
 
 def test_max_stale_takes_what_expired(start, sandbox, people, memory):
     server = start(CACHE_MEMORY_ENTRIES=memory, CACHE_TTL_01="1s")
-    person = people.one(mobile_ends="0001")
+    person = people.one(status="01")
     server.ask(person)
     wait_for_expiry(server, person)
     for wish in ("max-stale", "max-stale=1000", "max-stale, only-if-cached"):
@@ -79,12 +79,12 @@ def test_max_stale_takes_what_expired(start, sandbox, people, memory):
     assert sandbox.calls() == 2
 
 
-@pytest.mark.parametrize("end", ["0001", "0002"])
-def test_an_expired_answer_serves_while_upstream_is_away(place, people, memory, end):
+@pytest.mark.parametrize("status", ["01", "02"])
+def test_an_expired_answer_serves_while_upstream_is_away(place, people, memory, status):
     settings = {"CACHE_MEMORY_ENTRIES": memory, "CACHE_TTL_01": "1s", "CACHE_TTL_02": "1s"}
     with Sandbox() as sandbox:
         server = Server(place, sandbox.url, **settings).start()
-        person = people.one(mobile_ends=end)
+        person = people.one(status=status)
         server.ask(person)
         wait_for_expiry(server, person)
     reply = server.ask(person)
@@ -98,7 +98,7 @@ def test_an_expired_answer_serves_while_upstream_is_away(place, people, memory, 
 def test_an_expired_answer_is_not_served_where_that_is_not_wished(place, people):
     with Sandbox() as sandbox:
         server = Server(place, sandbox.url, CACHE_TTL_01="1s", STALE_IF_ERROR="0").start()
-        person = people.one(mobile_ends="0001")
+        person = people.one(status="01")
         server.ask(person)
         wait_for_expiry(server, person)
     reply = server.ask(person)
@@ -109,7 +109,7 @@ def test_an_expired_answer_is_not_served_where_that_is_not_wished(place, people)
 def test_an_expired_unverifiable_is_not_served_for_want_of_better(place, people):
     with Sandbox() as sandbox:
         server = Server(place, sandbox.url, CACHE_TTL_202="1s").start()
-        person = people.one(mobile_ends="0202")
+        person = people.one(status="202")
         server.ask(person)
         wait_for_expiry(server, person)
     assert server.ask(person).code == "upstream_unavailable"
