@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -348,6 +349,11 @@ class Server:
     def states(self):
         """How many ledger rows stand in which state."""
         return dict(collections.Counter(row["state"] for row in self.rows()))
+
+
+def has_reply(connection):
+    """Is there something to read? Does not wait."""
+    return bool(select.select([connection.socket], [], [], 0)[0])
 
 
 def note(person):

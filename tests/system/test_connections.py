@@ -1,14 +1,13 @@
 """Connections: as many as you like, all busy at once, alone, slow, leaving early."""
 
 import itertools
-import select
 import selectors
 import signal
 import socket
 import time
 
 import pytest
-from harness import Server, read_answer, send_question, wait_until, wait_until_read
+from harness import Server, has_reply, read_answer, send_question, wait_until, wait_until_read
 
 ROUNDS = 5
 COUNTS = [127, 128, 129, 255, 256, 257, 384]
@@ -213,10 +212,6 @@ def test_a_caller_that_leaves_in_the_middle_of_its_request(shared, people):
         connection.reset()
     assert shared.request("GET", "/healthz").status == 200
     assert shared.sandbox.calls() == before
-
-
-def has_reply(connection):
-    return bool(select.select([connection.socket], [], [], 0)[0])
 
 
 def test_at_the_limit_of_connections_the_others_wait_until_there_is_room(start):
