@@ -199,7 +199,7 @@ void request_answer(struct request *request, unsigned http_status, struct MHD_Re
     request->http_status = http_status;
     request->response = response;
     request->state = REQUEST_ANSWERED;
-    log_debug("request", LOG_TEXT("request_id", request->id), LOG_TEXT("method", request->method),
+    log_debug("request", LOG_TEXT("request_id", request->id),
               LOG_NUMBER("http_status", http_status));
     if (!suspended)
         return;
@@ -316,6 +316,8 @@ void request_on_completed(void *arg, struct MHD_Connection *connection, void **c
         MHD_destroy_response(request->response);
     if (request->body != NULL)
         sodium_memzero(request->body, request->body_size);
+    if (request->work != NULL)
+        sodium_memzero(request->work, request->work_size);
     server_count(request->server, -1);
     free(request->body);
     free(request->work);

@@ -44,7 +44,8 @@ struct request {
     size_t body_dropped;
     unsigned http_status;
     struct MHD_Response *response; /* owned; with ANSWERED */
-    void *work;                    /* owned; what a route keeps till the end */
+    void *work;                    /* owned; what a route keeps till the end, when it is wiped */
+    size_t work_size;
 };
 
 /* `response` is taken; NULL ends the connection. At once while the route's handler runs, or later;

@@ -39,15 +39,17 @@ static void on_timer(uv_timer_t *timer);
 static void run(struct server *server) {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
     bool has_timeout = false;
-    server->poked = false;
-    for (int i = 0; i < RUNS_PER_TURN; i++) {
+    bool more = true;
+    for (int i = 0; i < RUNS_PER_TURN && more; i++) {
+        server->poked = false;
         MHD_run(server->daemon);
         has_timeout = MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES;
-        if (!server->poked && (!has_timeout || timeout_ms > 0))
-            break;
-        server->poked = false;
+        more = server->poked || (has_timeout && timeout_ms == 0);
     }
-    if (has_timeout)
+    server->poked = false;
+    if (more)
+        uv_timer_start(&server->timer, on_timer, 0, 0);
+    else if (has_timeout)
         uv_timer_start(&server->timer, on_timer, timeout_ms, 0);
     else
         uv_timer_stop(&server->timer);

@@ -223,6 +223,7 @@ static struct question *new_question(struct request *request, struct service *se
     question->service = service;
     question->write = write;
     request->work = question;
+    request->work_size = sizeof *question;
     return question;
 }
 
