@@ -48,10 +48,9 @@ static int64_t now_s(const struct verifier *verifier) {
 
 static void count_verdict(struct verifier *verifier, const struct verdict *verdict) {
     static const enum metric by_source[] = {
-        [SOURCE_UPSTREAM] = METRIC_REQUESTS_UPSTREAM,
-        [SOURCE_CACHE] = METRIC_REQUESTS_CACHE,
-        [SOURCE_STALE] = METRIC_REQUESTS_STALE,
-        [SOURCE_LOCAL] = METRIC_REQUESTS_LOCAL,
+        [SOURCE_UPSTREAM] = METRIC_REQUESTS_UPSTREAM, [SOURCE_CACHE] = METRIC_REQUESTS_CACHE,
+        [SOURCE_STALE] = METRIC_REQUESTS_STALE,       [SOURCE_INFERRED] = METRIC_REQUESTS_INFERRED,
+        [SOURCE_LOCAL] = METRIC_REQUESTS_LOCAL,       [SOURCE_GUARD] = METRIC_REQUESTS_GUARD,
     };
     bool failed = verdict->failure != FAILURE_NONE;
     metrics_count(verifier->parts.metrics,
@@ -69,6 +68,7 @@ static void fill_kept(struct verdict *verdict, const struct answer *answer, enum
     verdict->stored = false;
     verdict->collapsed = false;
     verdict->kept = true;
+    verdict->retry_after_s = 0;
     verdict->answer = *answer;
 }
 
@@ -87,16 +87,16 @@ static bool judge_kept(const struct verifier *verifier, const struct asker *aske
     return false;
 }
 
-static void fill_local(const struct verifier *verifier, enum result_kind kind, bool is_virtual,
-                       struct verdict *verdict) {
+/* An answer of our own making, in the seller's words. */
+static void fill_own(const struct verifier *verifier, enum source source, enum result_kind kind,
+                     struct verdict *verdict) {
     *verdict = (struct verdict){
-        .source = SOURCE_LOCAL,
+        .source = source,
         .kind = kind,
         .forward = FORWARD_BYPASS,
     };
     snprintf(verdict->answer.status, sizeof verdict->answer.status, "%s",
              result_table[kind].status);
-    verdict->answer.virtual_operator = is_virtual;
     verdict->answer.checked_at = now_s(verifier);
 }
 
@@ -115,12 +115,13 @@ static bool check_locally(const struct verifier *verifier, const struct triple *
     };
     enum triple_verdict found = triple_check(triple, triple_today(now_s(verifier)));
     if (found != TRIPLE_SOUND) {
-        fill_local(verifier, kinds[found], false, verdict);
+        fill_own(verifier, SOURCE_LOCAL, kinds[found], verdict);
         return true;
     }
     if (verifier->parts.config->virtual_operators_action == CONFIG_VIRTUAL_REJECT &&
         is_virtual_operator(verifier, triple)) {
-        fill_local(verifier, RESULT_ABNORMAL, true, verdict);
+        fill_own(verifier, SOURCE_LOCAL, RESULT_ABNORMAL, verdict);
+        verdict->answer.virtual_operator = true;
         return true;
     }
     return false;
@@ -293,6 +294,11 @@ static void visit_with_kept(struct waiter *waiter, void *arg) {
         answer_waiter(waiter, &verdict);
 }
 
+static void visit_with_verdict(struct waiter *waiter, void *arg) {
+    struct verdict verdict = *(const struct verdict *)arg;
+    answer_waiter(waiter, &verdict);
+}
+
 /* Which failure a caller is told for an end without an answer. */
 static enum failure failure_of(const struct upstream_outcome *outcome) {
     static const enum failure by_class[REPLY_CLASSES] = {
@@ -370,6 +376,8 @@ static void date_answer(const struct flight *flight, struct store_settle *settle
     int64_t ttl = config->cache_ttl_ms[kind] / 1000;
     bool lives_on = kind == RESULT_MATCH || kind == RESULT_MISMATCH;
     answer->virtual_operator = kind == RESULT_ABNORMAL && flight->virtual_operator;
+    if (kind == RESULT_ABNORMAL && !flight->virtual_operator)
+        settle->close_ms = config->number_limit_window_ms;
     answer->checked_at = settle->ledger.settled_at_ms / 1000;
     answer->expires_at = answer->checked_at + ttl;
     settle->keep = ttl > 0 && (kind != RESULT_ABNORMAL || answer->virtual_operator);
@@ -441,6 +449,26 @@ static void serve_collapsed(struct flight *flight) {
     end_flight(flight);
 }
 
+/* Retry-After must not be early by a fraction of a second. */
+static void serve_closed(struct flight *flight) {
+    struct verifier *verifier = flight->verifier;
+    int64_t left_ms = flight->admit.reopens_at_ms - clock_unix_ms(verifier->parts.clock);
+    struct verdict verdict;
+    fill_own(verifier, SOURCE_GUARD, RESULT_ABNORMAL, &verdict);
+    verdict.answer.virtual_operator = flight->virtual_operator;
+    verdict.retry_after_s = left_ms > 0 ? (left_ms + 999) / 1000 : 1;
+    for_each_waiter(flight, visit_with_verdict, &verdict);
+    end_flight(flight);
+}
+
+static void serve_inferred(struct flight *flight) {
+    struct verdict verdict;
+    fill_own(flight->verifier, SOURCE_INFERRED, RESULT_MISMATCH, &verdict);
+    verdict.answer.checked_at = flight->admit.proven_at;
+    for_each_waiter(flight, visit_with_verdict, &verdict);
+    end_flight(flight);
+}
+
 static void on_admitted(struct store_op *op) {
     struct flight *flight = container_of(op, struct flight, admit.op);
     const struct store_admit *admit = &flight->admit;
@@ -453,6 +481,12 @@ static void on_admitted(struct store_op *op) {
             serve_collapsed(flight);
         else
             serve_meanwhile(flight);
+        return;
+    case STORE_CLOSED:
+        serve_closed(flight);
+        return;
+    case STORE_INFERRED:
+        serve_inferred(flight);
         return;
     case STORE_FAILED:
         fail_flight(flight, (struct ending){admit->failure, BILLED_NO, true});
@@ -479,6 +513,9 @@ static void admit_flight(struct flight *flight) {
     admit->wish = flight->first->asker->wish;
     for (const struct waiter *waiter = flight->first->next; waiter != NULL; waiter = waiter->next)
         admit->wish = freshness_strictest(&admit->wish, &waiter->asker->wish);
+    admit->limit.max_calls = verifier->parts.config->number_limit_max_calls;
+    admit->limit.window_ms = verifier->parts.config->number_limit_window_ms;
+    admit->infer = verifier->parts.config->inference;
     admit->lease_ms = verifier->parts.config->upstream_timeout_ms + LEASE_SLACK_MS;
     snprintf(admit->client_id, sizeof admit->client_id, "anonymous");
     snprintf(admit->credential, sizeof admit->credential, "main");

@@ -30,7 +30,14 @@
 
 struct verifier;
 
-enum source { SOURCE_UPSTREAM, SOURCE_CACHE, SOURCE_STALE, SOURCE_LOCAL };
+enum source {
+    SOURCE_UPSTREAM,
+    SOURCE_CACHE,
+    SOURCE_STALE,
+    SOURCE_INFERRED, /* the number is proven to be another's */
+    SOURCE_LOCAL,    /* refused by our own checks */
+    SOURCE_GUARD,    /* the number's window is closed */
+};
 
 /* Why it was not simply served from the cache (RFC 9211, 2.2). */
 enum forward { FORWARD_NONE, FORWARD_MISS, FORWARD_STALE, FORWARD_REQUEST, FORWARD_BYPASS };
@@ -41,9 +48,10 @@ struct verdict {
     enum source source;   /* the rest only with an answer */
     enum result_kind kind;
     enum forward forward;
-    bool stored;    /* the answer was put into the cache by this call */
-    bool collapsed; /* it is the answer to another asker's call */
-    bool kept;      /* expires_at holds */
+    bool stored;           /* the answer was put into the cache by this call */
+    bool collapsed;        /* it is the answer to another asker's call */
+    bool kept;             /* expires_at holds */
+    int64_t retry_after_s; /* with SOURCE_GUARD */
     struct answer answer;
 };
 

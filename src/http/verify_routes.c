@@ -31,8 +31,14 @@ struct question {
 
 /* --- the reply --- */
 
+/* The `source` of the API, and the detail of a Cache-Status where nothing was looked up. */
+static const char *const source_name[] = {
+    [SOURCE_UPSTREAM] = "upstream", [SOURCE_CACHE] = "cache", [SOURCE_STALE] = "stale",
+    [SOURCE_INFERRED] = "inferred", [SOURCE_LOCAL] = "local", [SOURCE_GUARD] = "guard",
+};
+
 static const char *trace_id_of(const struct request *request, const struct verdict *verdict) {
-    return verdict->source == SOURCE_LOCAL ? request->id : verdict->answer.trace_id;
+    return verdict->forward == FORWARD_BYPASS ? request->id : verdict->answer.trace_id;
 }
 
 static void add_member(struct text *json, const char *name, const char *value) {
@@ -48,12 +54,6 @@ static void add_time(struct text *json, const char *name, int64_t unix_s) {
 
 static void write_ours(const struct request *request, const struct triple *triple,
                        const struct verdict *verdict, struct text *json) {
-    static const char *const source_name[] = {
-        [SOURCE_UPSTREAM] = "upstream",
-        [SOURCE_CACHE] = "cache",
-        [SOURCE_STALE] = "stale",
-        [SOURCE_LOCAL] = "local",
-    };
     const struct answer *answer = &verdict->answer;
     struct triple_echo echo;
     triple_mask(triple, &echo);
@@ -109,8 +109,8 @@ static void add_cache_status(struct MHD_Response *response, const struct verdict
     } else {
         text_addf(&text, "fwd=%s", forward_name[verdict->forward]);
     }
-    if (verdict->source == SOURCE_LOCAL)
-        text_add(&text, "; detail=local");
+    if (verdict->forward == FORWARD_BYPASS)
+        text_addf(&text, "; detail=%s", source_name[verdict->source]);
     if (verdict->stored)
         text_add(&text, "; stored");
     if (verdict->collapsed)
@@ -141,6 +141,8 @@ static void answer_with(const struct question *question, const struct verdict *v
         int64_t age = now - verdict->answer.checked_at;
         response_add_number(response, "Age", age > 0 ? age : 0);
     }
+    if (verdict->retry_after_s > 0)
+        response_add_number(response, "Retry-After", verdict->retry_after_s);
     add_preference(response, question);
     request_answer(request, MHD_HTTP_OK, response);
 }

@@ -54,6 +54,9 @@ struct config {
     int64_t cache_memory_entries;
     int64_t cache_ttl_ms[RESULT_KINDS];
     int64_t stale_if_error_ms;
+    int64_t number_limit_max_calls;
+    int64_t number_limit_window_ms;
+    bool inference;
     config_list virtual_operators_prefixes;
     int64_t virtual_operators_action; /* enum config_virtual_action */
     int64_t log_level;                /* enum log_level */

@@ -16,6 +16,8 @@
            "Questions answered or refused, by where the answer came from")                         \
     METRIC(REQUESTS_CACHE, "sanyao_requests_total", "source=\"cache\"", "")                        \
     METRIC(REQUESTS_STALE, "sanyao_requests_total", "source=\"stale\"", "")                        \
+    METRIC(REQUESTS_INFERRED, "sanyao_requests_total", "source=\"inferred\"", "")                  \
+    METRIC(REQUESTS_GUARD, "sanyao_requests_total", "source=\"guard\"", "")                        \
     METRIC(REQUESTS_LOCAL, "sanyao_requests_total", "source=\"local\"", "")                        \
     METRIC(REQUESTS_FAILED, "sanyao_requests_total", "source=\"none\"", "")                        \
     METRIC(COLLAPSED, "sanyao_collapsed_total", "",                                                \

@@ -23,9 +23,28 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                    "number = excluded.number, checked_at = excluded.checked_at, "
                    "retain_until = excluded.retain_until, value = excluded.value "
                    "WHERE excluded.checked_at >= checked_at",
+    [BOOKS_CLOSED] = "SELECT until_ms FROM closed_numbers WHERE number = ?1 AND until_ms > ?2",
+    [BOOKS_WINDOW] = "SELECT reserved_at_ms FROM ledger WHERE number = ?1 AND reserved_at_ms > ?2 "
+                     "AND state <> 'released' ORDER BY reserved_at_ms DESC LIMIT 1 OFFSET ?3",
+    [BOOKS_OLDEST] = "SELECT min(reserved_at_ms) FROM ledger WHERE number = ?1 "
+                     "AND reserved_at_ms > ?2 AND state <> 'released'",
+    [BOOKS_CLOSE] = "INSERT INTO closed_numbers (number, until_ms) VALUES (?1, ?2) "
+                    "ON CONFLICT (number) DO UPDATE SET until_ms = excluded.until_ms "
+                    "WHERE excluded.until_ms > until_ms",
+    [BOOKS_OWNER] = "SELECT checked_at FROM owners WHERE number = ?1 AND triple <> ?2 "
+                    "AND expires_at > ?3",
+    [BOOKS_OWN] = "INSERT INTO owners (number, triple, checked_at, expires_at) "
+                  "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (number) DO UPDATE SET "
+                  "triple = excluded.triple, checked_at = excluded.checked_at, "
+                  "expires_at = excluded.expires_at WHERE excluded.checked_at >= checked_at",
+    [BOOKS_DISOWN] = "DELETE FROM owners WHERE number = ?1 AND triple = ?2 AND checked_at <= ?3",
     [BOOKS_FIND] = "SELECT value FROM answers WHERE triple = ?1",
     [BOOKS_SWEEP] = "DELETE FROM answers WHERE triple IN (SELECT triple FROM answers "
                     "WHERE retain_until <= ?1 ORDER BY retain_until LIMIT ?2)",
+    [BOOKS_SWEEP_CLOSED] = "DELETE FROM closed_numbers WHERE number IN (SELECT number FROM "
+                           "closed_numbers WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
+    [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
+                           "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
     [BOOKS_PROBE] = "PRAGMA user_version = " TEXT_OF(SQLITE_FILE_SCHEMA),
 };
 
@@ -121,6 +140,77 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     return run(books, BOOKS_RESERVE);
 }
 
+/* A statement whose one value is asked for. 0 where there is no row, -1 when it failed. */
+static int64_t ask(struct sqlite_books *books, enum books_statement which) {
+    sqlite3_stmt *statement = books->statements[which];
+    int64_t value = 0;
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        value = sqlite3_column_int64(statement, 0);
+    else if (code != SQLITE_DONE)
+        value = -1;
+    if (value < 0)
+        note_trouble(books);
+    sqlite3_reset(statement);
+    return value;
+}
+
+/* The window is full when there is a call that is the max_calls-th, counted from the newest: when
+ * that one ages out, one more is allowed. */
+int64_t books_closed_until(struct sqlite_books *books, const struct store_admit *admit,
+                           int64_t unix_ms) {
+    sqlite3_stmt *closed = books->statements[BOOKS_CLOSED];
+    bind_bytes(closed, 1, admit->number.bytes, DIGEST_SIZE);
+    sqlite3_bind_int64(closed, 2, unix_ms);
+    int64_t until = ask(books, BOOKS_CLOSED);
+    if (until != 0)
+        return until;
+    sqlite3_stmt *window = books->statements[BOOKS_WINDOW];
+    bind_bytes(window, 1, admit->number.bytes, NUMBER_SHORT);
+    sqlite3_bind_int64(window, 2, unix_ms - admit->limit.window_ms);
+    sqlite3_bind_int64(window, 3, admit->limit.max_calls - 1);
+    int64_t last_that_counts = ask(books, BOOKS_WINDOW);
+    return last_that_counts > 0 ? last_that_counts + admit->limit.window_ms : last_that_counts;
+}
+
+int64_t books_proven_other(struct sqlite_books *books, const struct store_admit *admit,
+                           int64_t unix_s) {
+    sqlite3_stmt *owner = books->statements[BOOKS_OWNER];
+    bind_bytes(owner, 1, admit->number.bytes, DIGEST_SIZE);
+    bind_bytes(owner, 2, admit->triple.bytes, DIGEST_SIZE);
+    sqlite3_bind_int64(owner, 3, unix_s);
+    return ask(books, BOOKS_OWNER);
+}
+
+static bool close_number(struct sqlite_books *books, const struct store_settle *settle) {
+    int64_t now = settle->ledger.settled_at_ms;
+    sqlite3_stmt *oldest = books->statements[BOOKS_OLDEST];
+    bind_bytes(oldest, 1, settle->number.bytes, NUMBER_SHORT);
+    sqlite3_bind_int64(oldest, 2, now - settle->close_ms);
+    int64_t begin = ask(books, BOOKS_OLDEST);
+    if (begin < 0)
+        return false;
+    sqlite3_stmt *statement = books->statements[BOOKS_CLOSE];
+    bind_bytes(statement, 1, settle->number.bytes, DIGEST_SIZE);
+    sqlite3_bind_int64(statement, 2, (begin > 0 ? begin : now) + settle->close_ms);
+    return run(books, BOOKS_CLOSE);
+}
+
+/* A kept 01 says whose the number is; an 02 to the same question unsays it. */
+static bool note_owner(struct sqlite_books *books, const struct store_settle *settle) {
+    enum result_kind kind = result_of(settle->answer.status);
+    bool match = kind == RESULT_MATCH && settle->keep;
+    if (!match && kind != RESULT_MISMATCH)
+        return true;
+    sqlite3_stmt *statement = books->statements[match ? BOOKS_OWN : BOOKS_DISOWN];
+    bind_bytes(statement, 1, settle->number.bytes, DIGEST_SIZE);
+    bind_bytes(statement, 2, settle->triple.bytes, DIGEST_SIZE);
+    sqlite3_bind_int64(statement, 3, settle->answer.checked_at);
+    if (match)
+        sqlite3_bind_int64(statement, 4, settle->answer.expires_at);
+    return run(books, match ? BOOKS_OWN : BOOKS_DISOWN);
+}
+
 static bool end_row(struct sqlite_books *books, const struct store_settle *settle) {
     const struct ledger_outcome *outcome = &settle->ledger;
     sqlite3_stmt *statement = books->statements[BOOKS_SETTLE];
@@ -156,7 +246,13 @@ bool books_settle(struct sqlite_books *books, const struct store_settle *settle,
     *stored = false;
     if (!end_row(books, settle))
         return false;
-    if (sqlite3_changes(books->db) == 0 || !settle->answered || !settle->keep)
+    if (sqlite3_changes(books->db) == 0 || !settle->answered)
+        return true;
+    if (settle->close_ms > 0 && !close_number(books, settle))
+        return false;
+    if (!note_owner(books, settle))
+        return false;
+    if (!settle->keep)
         return true;
     if (!keep(books, settle))
         return false;
@@ -194,9 +290,28 @@ enum store_outcome books_find(struct sqlite_books *books, const struct digest *t
     return outcome;
 }
 
-int books_sweep(struct sqlite_books *books, int64_t unix_s, int most) {
-    sqlite3_stmt *statement = books->statements[BOOKS_SWEEP];
-    sqlite3_bind_int64(statement, 1, unix_s);
+static int sweep(struct sqlite_books *books, enum books_statement which, int64_t end, int most) {
+    sqlite3_stmt *statement = books->statements[which];
+    sqlite3_bind_int64(statement, 1, end);
     sqlite3_bind_int(statement, 2, most);
-    return run(books, BOOKS_SWEEP) ? sqlite3_changes(books->db) : -1;
+    return run(books, which) ? sqlite3_changes(books->db) : -1;
+}
+
+int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {
+    const struct {
+        enum books_statement which;
+        int64_t end;
+    } parts[] = {
+        {BOOKS_SWEEP, unix_ms / 1000},
+        {BOOKS_SWEEP_CLOSED, unix_ms},
+        {BOOKS_SWEEP_OWNERS, unix_ms / 1000},
+    };
+    int largest = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        int count = sweep(books, parts[i].which, parts[i].end, most);
+        if (count < 0)
+            return -1;
+        largest = count > largest ? count : largest;
+    }
+    return largest;
 }

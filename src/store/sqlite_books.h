@@ -23,7 +23,16 @@ enum books_statement {
     BOOKS_SETTLE,
     BOOKS_KEEP,
     BOOKS_FIND,
+    BOOKS_CLOSED,
+    BOOKS_WINDOW,
+    BOOKS_OLDEST,
+    BOOKS_CLOSE,
+    BOOKS_OWNER,
+    BOOKS_OWN,
+    BOOKS_DISOWN,
     BOOKS_SWEEP,
+    BOOKS_SWEEP_CLOSED,
+    BOOKS_SWEEP_OWNERS,
     BOOKS_STATEMENTS
 };
 
@@ -53,6 +62,18 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     __attribute__((warn_unused_result));
 
 /*
+ * When the admitted number may be asked about again, in Unix milliseconds; 0: now. -1: it failed.
+ * The number's calls are those of the ledger.
+ */
+int64_t books_closed_until(struct sqlite_books *books, const struct store_admit *admit,
+                           int64_t unix_ms);
+
+/* Since when the number is proven to be another triple's, in Unix seconds; 0: it is not. -1: it
+ * failed. */
+int64_t books_proven_other(struct sqlite_books *books, const struct store_admit *admit,
+                           int64_t unix_s);
+
+/*
  * Ends the row and keeps the answer, if that is to be. Does nothing for a row that was settled
  * before. `stored`: an answer was written (not where a newer one is kept).
  */
@@ -63,8 +84,9 @@ bool books_settle(struct sqlite_books *books, const struct store_settle *settle,
 enum store_outcome books_find(struct sqlite_books *books, const struct digest *triple,
                               struct answer *answer);
 
-/* Deletes up to `most` answers whose end has come by `unix_s`. How many, -1 when it failed. */
-int books_sweep(struct sqlite_books *books, int64_t unix_s, int most);
+/* Deletes up to `most` answers, closed numbers and owners each whose end has come by `unix_ms`. The
+ * largest of the three counts, -1 when it failed. */
+int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most);
 
 /* The same question on a reader's own connection. NULL: the connection says why. */
 sqlite3_stmt *books_prepare_find(sqlite3 *db);

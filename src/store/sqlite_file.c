@@ -13,7 +13,14 @@
 #define WRITE_WAIT_MS  100        /* for another program's lock, while callers wait */
 #define READ_WAIT_MS   10         /* a worker's loop stands still meanwhile */
 
-extern const char store_schema_sql[];
+extern const char store_schema_1_sql[];
+extern const char store_schema_2_sql[];
+
+/* What leads from the version before to each version. */
+static const char *const schema_steps[SQLITE_FILE_SCHEMA + 1] = {
+    [1] = store_schema_1_sql,
+    [2] = store_schema_2_sql,
+};
 
 /* A commit returns when it is on the disk: a reservation said to be written is money. */
 static const char writer_settings[] = "PRAGMA journal_mode = WAL;"
@@ -120,27 +127,26 @@ static bool ask_number(const struct sqlite_file *file, const char *sql, int64_t 
     return ask(file, sql, number, text, complaint);
 }
 
-/* Is it empty (`fresh`), or ours and of a schema we know? Reads only. */
-static bool inspect(const struct sqlite_file *file, bool *fresh, struct complaint *complaint) {
+/* Is it empty (version 0), or ours and of a schema we know? Reads only. */
+static bool inspect(const struct sqlite_file *file, int64_t *version, struct complaint *complaint) {
     int64_t application;
-    int64_t version;
     int64_t objects;
     if (!ask_number(file, "PRAGMA application_id", &application, complaint) ||
-        !ask_number(file, "PRAGMA user_version", &version, complaint) ||
+        !ask_number(file, "PRAGMA user_version", version, complaint) ||
         !ask_number(file, "SELECT count(*) FROM sqlite_schema", &objects, complaint))
         return false;
-    *fresh = application == 0 && version == 0 && objects == 0;
-    if (!*fresh && application != APPLICATION_ID)
+    bool fresh = application == 0 && *version == 0 && objects == 0;
+    if (!fresh && application != APPLICATION_ID)
         return complain(complaint,
                         "store.url: %s is another program's database; it was left as it "
                         "is: name another file",
                         file->path);
-    if (version > SQLITE_FILE_SCHEMA)
+    if (*version > SQLITE_FILE_SCHEMA)
         return complain(complaint,
                         "store.url: %s was written by a newer sanyao (its schema is version %lld, "
                         "this sanyao " SANYAO_VERSION " knows up to %d); it was left as it is: run "
                         "that version or a later one, or name another file",
-                        file->path, (long long)version, SQLITE_FILE_SCHEMA);
+                        file->path, (long long)*version, SQLITE_FILE_SCHEMA);
     return true;
 }
 
@@ -158,12 +164,20 @@ static bool configure(const struct sqlite_file *file, struct complaint *complain
     return true;
 }
 
-static bool build(const struct sqlite_file *file, struct complaint *complaint) {
+/* From the version it has to ours, in one transaction. */
+static bool bring_up(const struct sqlite_file *file, int64_t version, struct complaint *complaint) {
     char mark[96];
+    if (version == SQLITE_FILE_SCHEMA)
+        return true;
+    if (!execute(file, "BEGIN IMMEDIATE", complaint))
+        return false;
+    while (++version <= SQLITE_FILE_SCHEMA) {
+        if (!execute(file, schema_steps[version], complaint))
+            return false;
+    }
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
              APPLICATION_ID, SQLITE_FILE_SCHEMA);
-    return execute(file, "BEGIN IMMEDIATE", complaint) &&
-           execute(file, store_schema_sql, complaint) && execute(file, mark, complaint);
+    return execute(file, mark, complaint);
 }
 
 static bool open_database(struct sqlite_file *file, struct complaint *complaint) {
@@ -171,9 +185,9 @@ static bool open_database(struct sqlite_file *file, struct complaint *complaint)
         SQLITE_OK)
         return complain_sqlite(file, complaint);
     sqlite3_busy_timeout(file->db, WRITE_WAIT_MS);
-    bool fresh;
-    return inspect(file, &fresh, complaint) && configure(file, complaint) &&
-           (!fresh || build(file, complaint));
+    int64_t version;
+    return inspect(file, &version, complaint) && configure(file, complaint) &&
+           bring_up(file, version, complaint);
 }
 
 static void let_go(struct sqlite_file *file) {

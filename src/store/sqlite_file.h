@@ -13,7 +13,7 @@
 
 #include "runtime/complaint.h"
 
-#define SQLITE_FILE_SCHEMA 1 /* the newest version of the schema that this program knows */
+#define SQLITE_FILE_SCHEMA 2 /* the newest version of the schema that this program knows */
 
 struct sqlite_file {
     char *path; /* absolute */

@@ -55,6 +55,21 @@ static void finish_admit(struct sqlite_writer *writer, struct store_admit *admit
     op_list_add(&writer->finished, &admit->op);
 }
 
+/* STORE_LEAD: nothing speaks against a call. A caller that insists on a new answer is not given an
+ * inferred one. */
+static enum store_outcome refuse(struct sqlite_writer *writer, struct store_admit *admit,
+                                 int64_t now) {
+    bool infer = admit->infer && !admit->wish.no_cache;
+    admit->proven_at = infer ? books_proven_other(&writer->books, admit, now / 1000) : 0;
+    if (admit->proven_at > 0)
+        return STORE_INFERRED;
+    admit->reopens_at_ms = books_closed_until(&writer->books, admit, now);
+    if (admit->reopens_at_ms > 0)
+        return STORE_CLOSED;
+    writer->writing = admit->proven_at == 0 && admit->reopens_at_ms == 0;
+    return writer->writing ? STORE_LEAD : STORE_AWAY;
+}
+
 static enum store_outcome decide(struct sqlite_writer *writer, struct store_admit *admit) {
     if (!writer->writing)
         return STORE_AWAY;
@@ -64,6 +79,9 @@ static enum store_outcome decide(struct sqlite_writer *writer, struct store_admi
     if (kept == STORE_HIT &&
         freshness_judge(&admit->answer, &admit->wish, now / 1000) != FRESHNESS_REFUSED)
         return STORE_ANSWERED;
+    enum store_outcome refused = writer->writing ? refuse(writer, admit, now) : STORE_AWAY;
+    if (refused != STORE_LEAD)
+        return refused;
     int64_t ends_at = clock_monotonic_ms(writer->clock) + admit->lease_ms;
     if (!writer->writing ||
         !lease_take(&writer->leases, &admit->triple, &admit->id, ends_at, writer->batch))
@@ -221,6 +239,6 @@ int64_t sqlite_writer_due(const struct sqlite_writer *writer) {
 }
 
 bool sqlite_writer_sweep(struct sqlite_writer *writer) {
-    int64_t now = clock_unix_ms(writer->clock) / 1000;
+    int64_t now = clock_unix_ms(writer->clock);
     return books_sweep(&writer->books, now, SWEEP_STEP) == SWEEP_STEP;
 }

@@ -13,6 +13,9 @@
  *   runs out is given up, and the next in line leads; when it settles after all, its row and its
  *   answer are written all the same.
  * - Intent first: STORE_LEAD is said only after the ledger row (state `reserved`) is durable.
+ * - Numbers are left alone: at most `max_calls` calls of a number, over all clients, are admitted
+ *   within any `window_ms`; calls that were released do not count. A settlement can close a number
+ *   until the oldest call in its window is that old. A refusal writes nothing.
  * - Every row ends: `store_settle` moves the row to its last state and stores the answer in one
  *   transaction, idempotent by call id. A row found `reserved` when the store opens, from a process
  *   that is gone, becomes `unknown`.
@@ -44,6 +47,8 @@ enum store_outcome {
     STORE_LEAD,     /* admit: make the call, then settle */
     STORE_ANSWERED, /* admit: `answer` is filled, by the leader or by a call that ended meanwhile */
     STORE_FAILED,   /* admit: the leader failed with `failure` */
+    STORE_CLOSED,   /* admit: the number's window is full, or upstream answered 203 for it */
+    STORE_INFERRED, /* admit: the number is proven to be another's, since `proven_at` */
     STORE_DONE,     /* settle: durable */
     STORE_AWAY,     /* the store did not do it; a settlement is kept and delivered later */
 };
@@ -64,6 +69,12 @@ struct store_find {
     struct answer answer;       /* out */
 };
 
+/* How often a number may be asked about. */
+struct store_number_limit {
+    int64_t max_calls;
+    int64_t window_ms;
+};
+
 struct store_admit {
     struct store_op op;
     struct ledger_id id; /* the call's, made by the caller (ledger_id_make) */
@@ -71,12 +82,16 @@ struct store_admit {
     struct digest number;
     struct freshness_wish wish; /* an answer that came meanwhile must satisfy it */
     int64_t lease_ms;           /* longer than the longest call */
+    struct store_number_limit limit;
+    bool infer; /* does a fresh 01 of this number for somebody else answer it? */
     char client_id[LEDGER_NAME_SIZE];
     char credential[LEDGER_NAME_SIZE];
     enum store_outcome outcome; /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_AWAY */
     struct answer answer;       /* out, with STORE_ANSWERED */
     bool collapsed;             /* out: the answer or failure is that of a call we waited for */
     enum failure failure;       /* out, with STORE_FAILED */
+    int64_t reopens_at_ms;      /* out, with STORE_CLOSED: Unix milliseconds */
+    int64_t proven_at;          /* out, with STORE_INFERRED: Unix seconds */
 };
 
 struct store_settle {
@@ -89,6 +104,7 @@ struct store_settle {
     bool keep;                    /* is the answer to be stored? Only with `answered` */
     struct answer answer;
     int64_t retain_until; /* Unix seconds; the expired answer is kept till then, for stale use */
+    int64_t close_ms;     /* not 0: the number stays closed until its oldest call is this old */
     enum failure failure; /* what followers are told when not answered */
     enum store_outcome outcome; /* out: STORE_DONE, STORE_AWAY */
 };

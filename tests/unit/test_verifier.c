@@ -108,6 +108,8 @@ static int open_house(void **state) {
     house->config.virtual_operators_prefixes = house->no_prefixes;
     house->config.virtual_operators_action = CONFIG_VIRTUAL_FORWARD;
     house->config.upstream_timeout_ms = 15000;
+    house->config.number_limit_max_calls = 5;
+    house->config.number_limit_window_ms = DAY_S * 1000;
     house->config.stale_if_error_ms = 7 * DAY_S * 1000;
     for (int kind = 0; kind < RESULT_KINDS; kind++)
         house->config.cache_ttl_ms[kind] = DAY_S * 1000;
@@ -394,13 +396,51 @@ static void whoever_wants_it_new_gets_the_failure(void **state) {
     turn_until_idle(house);
 }
 
-static void a_numbers_limit_is_not_kept_and_a_segment_is(void **state) {
+static void a_203_closes_the_number_for_all_who_ask_about_it(void **state) {
     struct house *house = *state;
     struct person person;
     pay(house, "203");
-    pay(house, "203");
+    for (int i = 0; i < 3; i++) {
+        ask(house, &person, FRESHNESS_ANY);
+        turn_until_answered(house, &person);
+        assert_int_equal(person.verdict.source, SOURCE_GUARD);
+        assert_string_equal(person.verdict.answer.status, "203");
+        assert_int_equal(person.verdict.billed, BILLED_NO);
+        assert_int_equal(person.verdict.retry_after_s, DAY_S - i * 3600);
+        pass(3600);
+    }
+    pass(DAY_S - 3 * 3600);
+    pay(house, "01");
+    assert_int_equal(house->upstream.count, 2);
+    turn_until_idle(house);
+}
+
+static void what_is_kept_serves_while_the_number_is_closed(void **state) {
+    struct house *house = *state;
+    struct person person;
+    struct freshness_wish insist = FRESHNESS_ANY;
+    insist.no_cache = true;
+    pay(house, "01");
+    ask(house, &person, insist);
+    turn_until_called(house, 2);
+    seller_answers(&house->upstream, "203");
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.source, SOURCE_UPSTREAM);
+    turn_until_idle(house);
+    ask(house, &person, FRESHNESS_ANY);
+    assert_true(person.answered);
+    assert_int_equal(person.verdict.source, SOURCE_CACHE);
+    ask(house, &person, insist);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.source, SOURCE_GUARD);
+    turn_until_idle(house);
+}
+
+static void a_virtual_operators_203_is_kept(void **state) {
+    struct house *house = *state;
+    struct person person;
     ask_with(house, &person, FRESHNESS_ANY, 60000, "17000000001");
-    turn_until_called(house, 3);
+    turn_until_called(house, 1);
     seller_answers(&house->upstream, "203");
     turn_until_answered(house, &person);
     assert_true(person.verdict.answer.virtual_operator);
@@ -408,7 +448,7 @@ static void a_numbers_limit_is_not_kept_and_a_segment_is(void **state) {
     ask_with(house, &person, FRESHNESS_ANY, 60000, "17000000001");
     assert_true(person.answered);
     assert_int_equal(person.verdict.source, SOURCE_CACHE);
-    assert_int_equal(house->upstream.count, 3);
+    assert_int_equal(house->upstream.count, 1);
 }
 
 static void nothing_is_sent_without_the_store(void **state) {
@@ -473,7 +513,9 @@ int main(void) {
         TEST(only_if_cached_never_spends),
         TEST(an_old_answer_serves_when_upstream_cannot),
         TEST(whoever_wants_it_new_gets_the_failure),
-        TEST(a_numbers_limit_is_not_kept_and_a_segment_is),
+        TEST(a_203_closes_the_number_for_all_who_ask_about_it),
+        TEST(what_is_kept_serves_while_the_number_is_closed),
+        TEST(a_virtual_operators_203_is_kept),
         TEST(nothing_is_sent_without_the_store),
         TEST(nothing_is_admitted_that_could_not_be_sent),
         TEST(a_drain_finishes_what_was_begun),

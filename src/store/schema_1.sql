@@ -1,5 +1,5 @@
--- The embedded store, schema version 1. The version itself and the application id are set by
--- sqlite_file.c in the transaction that runs this.
+-- The embedded store, schema version 1: answers and the ledger. sqlite_file.c runs the scripts from the
+-- file's version on, in one transaction, and sets the version and the application id.
 
 -- What the seller said, by the digest of the question. `value` is the encoded answer (core/answer.h);
 -- what SQL must judge by stands beside it. Times are Unix seconds.

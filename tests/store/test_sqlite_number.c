@@ -1,0 +1,290 @@
+/*
+ * Numbers that are left alone, in the embedded store: the rolling window, the closing by a 203,
+ * whose number it is. The clock is moved by hand, so days pass at once.
+ */
+#include "store_rig.h"
+
+#include <sqlite3.h>
+
+#include "runtime/log.h"
+
+#define START_S   INT64_C(1795485600)
+#define HOUR_MS   INT64_C(3600000)
+#define DAY_MS    (24 * HOUR_MS)
+#define MAX_CALLS 5
+
+struct scene {
+    struct rig rig;
+    struct rig_clock clock;
+    char folder[256];
+    char path[300];
+    char url[320];
+    struct digest number;
+};
+
+static int open_scene(void **state) {
+    struct scene *scene = calloc(1, sizeof *scene);
+    rig_make_folder(scene->folder);
+    snprintf(scene->path, sizeof scene->path, "%s/store.db", scene->folder);
+    snprintf(scene->url, sizeof scene->url, "sqlite:%s", scene->path);
+    rig_clock_init(&scene->clock, START_S);
+    rig_open(&scene->rig, scene->url, &scene->clock.clock);
+    scene->number = rig_digest();
+    *state = scene;
+    return 0;
+}
+
+static int close_scene(void **state) {
+    struct scene *scene = *state;
+    rig_close(&scene->rig);
+    rig_remove_folder(scene->folder);
+    free(scene);
+    return 0;
+}
+
+static void reopen(struct scene *scene) {
+    rig_close(&scene->rig);
+    rig_open(&scene->rig, scene->url, &scene->clock.clock);
+}
+
+static int64_t now_ms(const struct scene *scene) {
+    return clock_unix_ms(&scene->clock.clock);
+}
+
+static void pass(struct scene *scene, int64_t ms) {
+    rig_clock_advance(&scene->clock, ms);
+}
+
+/* Somebody new is asked about under the scene's number. */
+static void prepare(struct scene *scene, struct rig_admit *asked) {
+    struct digest triple = rig_digest();
+    rig_prepare(asked, &triple, FRESHNESS_ANY);
+    asked->admit.number = scene->number;
+    asked->admit.limit = (struct store_number_limit){MAX_CALLS, DAY_MS};
+}
+
+static void ask(struct scene *scene, struct rig_admit *asked, enum store_outcome outcome) {
+    prepare(scene, asked);
+    rig_submit(&scene->rig, 0, asked);
+    rig_expect(&scene->rig, asked, outcome);
+}
+
+static void settle(struct scene *scene, const struct rig_admit *asked, const char *status,
+                   enum ledger_state ledger, int64_t close_ms) {
+    struct rig_settle end;
+    rig_end(&end, asked, rig_answer(status, now_ms(scene) / 1000));
+    end.settle.ledger.state = ledger;
+    end.settle.ledger.settled_at_ms = now_ms(scene);
+    end.settle.answered = ledger == LEDGER_SETTLED;
+    end.settle.keep = end.settle.answered && close_ms == 0;
+    end.settle.failure = FAILURE_UPSTREAM_UNAVAILABLE;
+    end.settle.close_ms = close_ms;
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+}
+
+static void call(struct scene *scene, const char *status) {
+    struct rig_admit asked;
+    ask(scene, &asked, STORE_LEAD);
+    settle(scene, &asked, status, LEDGER_SETTLED, 0);
+}
+
+static void the_window_rolls_to_the_millisecond(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    int64_t first = now_ms(scene);
+    for (int i = 0; i < MAX_CALLS; i++) {
+        call(scene, "02");
+        pass(scene, HOUR_MS);
+    }
+    for (int tries = 0; tries < 3; tries++) {
+        ask(scene, &asked, STORE_CLOSED);
+        assert_int_equal(asked.admit.reopens_at_ms, first + DAY_MS);
+        pass(scene, HOUR_MS);
+    }
+    pass(scene, first + DAY_MS - now_ms(scene) - 1);
+    ask(scene, &asked, STORE_CLOSED);
+    pass(scene, 1);
+    call(scene, "02");
+    ask(scene, &asked, STORE_CLOSED);
+    assert_int_equal(asked.admit.reopens_at_ms, first + HOUR_MS + DAY_MS);
+}
+
+static void every_number_has_its_own(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    for (int i = 0; i < MAX_CALLS; i++)
+        call(scene, "02");
+    ask(scene, &asked, STORE_CLOSED);
+    scene->number = rig_digest();
+    call(scene, "02");
+}
+
+static void what_never_reached_the_seller_does_not_count(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    for (int i = 0; i < 3 * MAX_CALLS; i++) {
+        ask(scene, &asked, STORE_LEAD);
+        settle(scene, &asked, "", LEDGER_RELEASED, 0);
+    }
+    for (int i = 0; i < MAX_CALLS; i++) {
+        ask(scene, &asked, STORE_LEAD);
+        settle(scene, &asked, "", LEDGER_UNKNOWN, 0);
+    }
+    ask(scene, &asked, STORE_CLOSED);
+}
+
+static void calls_under_way_count(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked[4 * MAX_CALLS];
+    int led = 0;
+    for (int i = 0; i < 4 * MAX_CALLS; i++) {
+        prepare(scene, &asked[i]);
+        rig_submit(&scene->rig, i % RIG_CLIENTS, &asked[i]);
+    }
+    for (int i = 0; i < 4 * MAX_CALLS; i++) {
+        rig_wait(&scene->rig, &asked[i].done, 1);
+        led += asked[i].admit.outcome == STORE_LEAD;
+    }
+    assert_int_equal(led, MAX_CALLS);
+}
+
+static void a_203_closes_until_the_oldest_call_is_a_day_old(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    int64_t first = now_ms(scene);
+    call(scene, "02");
+    pass(scene, 5 * HOUR_MS);
+    ask(scene, &asked, STORE_LEAD);
+    pass(scene, 1000);
+    settle(scene, &asked, "203", LEDGER_SETTLED, DAY_MS);
+    ask(scene, &asked, STORE_CLOSED);
+    assert_int_equal(asked.admit.reopens_at_ms, first + DAY_MS);
+    reopen(scene);
+    pass(scene, first + DAY_MS - now_ms(scene) - 1);
+    ask(scene, &asked, STORE_CLOSED);
+    pass(scene, 1);
+    ask(scene, &asked, STORE_LEAD);
+}
+
+static void a_refusal_leaves_no_row(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *count = NULL;
+    for (int i = 0; i < MAX_CALLS; i++)
+        call(scene, "02");
+    for (int i = 0; i < MAX_CALLS; i++)
+        ask(scene, &asked, STORE_CLOSED);
+    assert_int_equal(sqlite3_open(scene->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM ledger", -1, &count, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(count), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(count, 0), MAX_CALLS);
+    sqlite3_finalize(count);
+    sqlite3_close(db);
+}
+
+static void ask_whose(struct scene *scene, const struct digest *triple, struct freshness_wish wish,
+                      enum store_outcome outcome, struct rig_admit *asked) {
+    rig_prepare(asked, triple, wish);
+    asked->admit.number = scene->number;
+    asked->admit.limit = (struct store_number_limit){MAX_CALLS, DAY_MS};
+    asked->admit.infer = true;
+    rig_submit(&scene->rig, 0, asked);
+    rig_expect(&scene->rig, asked, outcome);
+}
+
+static void a_fresh_01_says_whose_the_number_is(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    struct digest owner = rig_digest();
+    struct digest other = rig_digest();
+    struct freshness_wish insist = FRESHNESS_ANY;
+    insist.no_cache = true;
+    ask_whose(scene, &owner, FRESHNESS_ANY, STORE_LEAD, &asked);
+    settle(scene, &asked, "01", LEDGER_SETTLED, 0);
+    ask_whose(scene, &other, FRESHNESS_ANY, STORE_INFERRED, &asked);
+    assert_int_equal(asked.admit.proven_at, START_S);
+    ask_whose(scene, &owner, FRESHNESS_ANY, STORE_ANSWERED, &asked);
+
+    ask_whose(scene, &other, insist, STORE_LEAD, &asked);
+    settle(scene, &asked, "02", LEDGER_SETTLED, 0);
+    struct digest third = rig_digest();
+    ask_whose(scene, &third, FRESHNESS_ANY, STORE_INFERRED, &asked);
+
+    ask_whose(scene, &owner, insist, STORE_LEAD, &asked);
+    settle(scene, &asked, "02", LEDGER_SETTLED, 0);
+    ask_whose(scene, &third, FRESHNESS_ANY, STORE_LEAD, &asked);
+}
+
+static void an_expired_01_proves_nothing(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    struct digest owner = rig_digest();
+    struct digest other = rig_digest();
+    ask_whose(scene, &owner, FRESHNESS_ANY, STORE_LEAD, &asked);
+    settle(scene, &asked, "01", LEDGER_SETTLED, 0);
+    pass(scene, 3600 * 1000);
+    ask_whose(scene, &other, FRESHNESS_ANY, STORE_LEAD, &asked);
+}
+
+static void without_the_setting_nothing_is_inferred(void **state) {
+    struct scene *scene = *state;
+    call(scene, "01");
+    call(scene, "02");
+}
+
+extern const char store_schema_1_sql[];
+
+static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state) {
+    (void)state;
+    struct scene scene = {0};
+    struct rig_admit asked;
+    sqlite3 *db = NULL;
+    char sql[600];
+    rig_make_folder(scene.folder);
+    snprintf(scene.path, sizeof scene.path, "%s/store.db", scene.folder);
+    snprintf(scene.url, sizeof scene.url, "sqlite:%s", scene.path);
+    rig_clock_init(&scene.clock, START_S);
+    scene.number = rig_digest();
+    assert_int_equal(sqlite3_open(scene.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, store_schema_1_sql, NULL, NULL, NULL), SQLITE_OK);
+    char hex[17];
+    digest_short(&scene.number, hex);
+    for (int i = 0; i < MAX_CALLS; i++) {
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO ledger (id, reserved_at_ms, settled_at_ms, client, credential, "
+                 "state, number) VALUES (randomblob(16), %lld, 1, 'c', 'main', 'settled', x'%s')",
+                 (long long)(START_S * 1000 - HOUR_MS), hex);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    }
+    assert_int_equal(sqlite3_exec(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    rig_open(&scene.rig, scene.url, &scene.clock.clock);
+    ask(&scene, &asked, STORE_CLOSED);
+    rig_close(&scene.rig);
+    rig_remove_folder(scene.folder);
+}
+
+int main(void) {
+    if (sodium_init() < 0)
+        return 1;
+    log_init(LOG_ERROR, LOG_JSON, STDERR_FILENO);
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, open_scene, close_scene)
+    const struct CMUnitTest tests[] = {
+        SCENE(the_window_rolls_to_the_millisecond),
+        SCENE(every_number_has_its_own),
+        SCENE(what_never_reached_the_seller_does_not_count),
+        SCENE(calls_under_way_count),
+        SCENE(a_203_closes_until_the_oldest_call_is_a_day_old),
+        SCENE(a_refusal_leaves_no_row),
+        SCENE(a_fresh_01_says_whose_the_number_is),
+        SCENE(an_expired_01_proves_nothing),
+        SCENE(without_the_setting_nothing_is_inferred),
+        cmocka_unit_test(a_store_of_version_1_is_brought_up_with_all_it_holds),
+    };
+#undef SCENE
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
