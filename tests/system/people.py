@@ -76,8 +76,8 @@ class People:
 
     def mixed(self, values=60):
         """Without end: people made of few values, no two alike, neighbours with other numbers. What
-        is asked by the thousand is made so, or the search at the end would take long. The sandbox
-        must not limit numbers."""
+        is asked by the thousand is made so, or the search at the end would take long. Neither sanyao nor
+        the sandbox may limit numbers then."""
         crowd = self.some(values)
         for index in range(values**3):
             yield Person(

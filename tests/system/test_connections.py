@@ -18,7 +18,7 @@ def lone_worker(module_place, module_sandbox):
     """All connections on one loop: the library's event array is of 128."""
     server = Server(
         module_place + "/lone", module_sandbox.url, WORKERS="1", MAX_CONNECTIONS="2000",
-        REQUEST_TIMEOUT="30s",
+        REQUEST_TIMEOUT="30s", NUMBER_LIMIT_MAX_CALLS="1000000",
     )
     with server:
         server.sandbox = module_sandbox
