@@ -270,7 +270,8 @@ static void start_loop(struct serve *serve) {
 static bool open_store(struct serve *serve, struct complaint *complaint) {
     if (!hash_key_load(serve->config, &serve->key, complaint))
         return false;
-    serve->store = store_open(serve->config->store_url, &clock_system, complaint);
+    const struct store_settings settings = {.url = serve->config->store_url};
+    serve->store = store_open(&settings, &clock_system, complaint);
     if (serve->store == NULL)
         return false;
     serve->metrics = metrics_new((int)serve->config->workers);

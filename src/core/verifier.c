@@ -627,6 +627,7 @@ static void look_in_store(struct waiter *waiter) {
     }
     waiter->find.op.done = on_found;
     waiter->find.triple = waiter->digest;
+    waiter->find.number = digest_number(waiter->verifier->parts.key, &waiter->asker->triple);
     waiter->find.outcome = store_find(waiter->verifier->parts.store, &waiter->find);
     if (waiter->find.outcome == STORE_PENDING)
         waiter->finding = true;

@@ -21,6 +21,13 @@ struct ledger_id ledger_id_make(int64_t unix_ms) {
     return id;
 }
 
+int64_t ledger_id_time_ms(const struct ledger_id *id) {
+    int64_t unix_ms = 0;
+    for (int i = 0; i < 6; i++)
+        unix_ms = unix_ms << 8 | id->bytes[i];
+    return unix_ms;
+}
+
 void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]) {
     const uint8_t *b = id->bytes;
     snprintf(text, LEDGER_ID_TEXT_SIZE,

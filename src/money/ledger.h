@@ -31,6 +31,9 @@ struct ledger_id {
 
 struct ledger_id ledger_id_make(int64_t unix_ms);
 
+/* When it was made, in Unix milliseconds, by the clock of whoever made it. */
+int64_t ledger_id_time_ms(const struct ledger_id *id);
+
 #define LEDGER_ID_TEXT_SIZE 37
 void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]);
 

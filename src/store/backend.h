@@ -9,10 +9,10 @@
 #include "store/store.h"
 
 struct store_backend {
-    const char *scheme; /* with its colon */
+    const char *scheme; /* what its addresses begin with */
 
-    /* `rest` is the address without the scheme. */
-    struct store *(*open)(const char *rest, const struct clock *clock, struct complaint *complaint);
+    struct store *(*open)(const struct store_settings *settings, const struct clock *clock,
+                          struct complaint *complaint);
     void (*close)(struct store *store);
     bool (*ready)(struct store *store, struct complaint *complaint);
     void (*poke)(struct store *store);

@@ -3,6 +3,7 @@
  * client a connection that reads it on the client's own thread, in a few microseconds.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/backend.h"
 #include "store/mailroom.h"
@@ -10,6 +11,8 @@
 #include "store/sqlite_file.h"
 #include "store/sqlite_thread.h"
 #include "store/sqlite_writer.h"
+
+#define SCHEME "sqlite:"
 
 struct sqlite_store {
     struct store store;
@@ -45,8 +48,9 @@ static bool start(struct sqlite_store *store, const char *path, const struct clo
     return false;
 }
 
-static struct store *sqlite_open(const char *path, const struct clock *clock,
+static struct store *sqlite_open(const struct store_settings *settings, const struct clock *clock,
                                  struct complaint *complaint) {
+    const char *path = settings->url + strlen(SCHEME);
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (!store) {
         complain(complaint, "store: out of memory");
@@ -136,7 +140,7 @@ static void sqlite_settle(struct store_client *base, struct store_settle *settle
 }
 
 const struct store_backend store_sqlite_backend = {
-    .scheme = "sqlite:",
+    .scheme = SCHEME,
     .open = sqlite_open,
     .close = sqlite_close,
     .ready = sqlite_ready,

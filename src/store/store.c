@@ -14,15 +14,16 @@ static const struct store_backend *backend_of(const char *url) {
     return NULL;
 }
 
-struct store *store_open(const char *url, const struct clock *clock, struct complaint *complaint) {
-    const struct store_backend *backend = backend_of(url);
+struct store *store_open(const struct store_settings *settings, const struct clock *clock,
+                         struct complaint *complaint) {
+    const struct store_backend *backend = backend_of(settings->url);
     if (!backend) {
         /* Not the address itself: it may hold a password. */
         complain(complaint, "store.url names no kind of store that this program knows: write "
                             "sqlite:PATH");
         return NULL;
     }
-    struct store *store = backend->open(url + strlen(backend->scheme), clock, complaint);
+    struct store *store = backend->open(settings, clock, complaint);
     if (store)
         store->backend = backend;
     return store;

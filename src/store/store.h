@@ -65,6 +65,7 @@ struct store_op {
 struct store_find {
     struct store_op op;
     struct digest triple;
+    struct digest number;
     enum store_outcome outcome; /* out: STORE_HIT, STORE_MISS, STORE_AWAY */
     struct answer answer;       /* out */
 };
@@ -109,12 +110,25 @@ struct store_settle {
     enum store_outcome outcome; /* out: STORE_DONE, STORE_AWAY */
 };
 
+/* Borrowed while store_open runs. What only a shared store needs is not looked at by the embedded
+ * one. */
+struct store_settings {
+    const char *url;
+    const char *ledger_url;   /* shared: money on a Redis of its own; empty: the same */
+    const char *ca_file;      /* shared, TLS: who may vouch for it; empty: the system's */
+    const char *journal_path; /* shared: this process's own file (see journal.h) */
+    int64_t journal_keep_ms;  /* shared: how long a call's line stays in the journal */
+    int64_t timeout_ms;       /* shared: how long one command may take */
+};
+
 /*
- * Opens the store that `url` names ("sqlite:PATH"). Creates what is missing; recovers what a crash
- * left. NULL with a complaint when it cannot, also when another process has it open or its schema
- * is newer than this program. `clock` must outlive it. Call from the main thread.
+ * Opens the store that `url` names. Creates what is missing; recovers what a crash left. NULL with
+ * a complaint when it cannot, also when another process has the file open or its schema is newer
+ * than this program. A shared store that cannot be reached now is away and not refused. `clock`
+ * must outlive it. Call from the main thread.
  */
-struct store *store_open(const char *url, const struct clock *clock, struct complaint *complaint);
+struct store *store_open(const struct store_settings *settings, const struct clock *clock,
+                         struct complaint *complaint);
 
 /* Writes what is waiting, closes, frees. All clients must be detached. */
 void store_close(struct store *store);

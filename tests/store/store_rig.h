@@ -70,7 +70,7 @@ static inline void rig_on_changed(void *arg, const struct digest *triple) {
 static inline void rig_open(struct rig *rig, const char *url, const struct clock *clock) {
     struct complaint complaint = {""};
     memset(rig, 0, sizeof *rig);
-    rig->store = store_open(url, clock, &complaint);
+    rig->store = store_open(&(struct store_settings){.url = url}, clock, &complaint);
     if (!rig->store)
         fail_msg("store_open: %s", complaint.text);
     for (int i = 0; i < RIG_CLIENTS; i++) {

@@ -90,7 +90,7 @@ static void expect_state(const struct scene *scene, const struct ledger_id *id,
 
 static void expect_refusal(const char *url, const char *phrase) {
     struct complaint complaint = {""};
-    assert_null(store_open(url, &clock_system, &complaint));
+    assert_null(store_open(&(struct store_settings){.url = url}, &clock_system, &complaint));
     if (!strstr(complaint.text, phrase))
         fail_msg("\"%s\" does not say \"%s\"", complaint.text, phrase);
 }
@@ -138,7 +138,10 @@ static void a_second_process_is_refused_until_the_first_is_gone(void **state) {
     pid_t child = fork();
     if (child == 0) {
         struct complaint complaint;
-        char said = store_open(scene->url, &clock_system, &complaint) ? 'y' : 'n';
+        char said =
+            store_open(&(struct store_settings){.url = scene->url}, &clock_system, &complaint)
+                ? 'y'
+                : 'n';
         if (write(ready[1], &said, 1) == 1)
             pause();
         _exit(1);

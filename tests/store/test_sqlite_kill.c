@@ -90,7 +90,8 @@ static void run_child(const char *url, int pipe) {
     struct child child = {.pipe = pipe};
     static struct child_call calls[CALLS_AT_ONCE];
     uv_loop_t loop;
-    struct store *store = store_open(url, &clock_system, &complaint);
+    struct store *store =
+        store_open(&(struct store_settings){.url = url}, &clock_system, &complaint);
     if (!store || uv_loop_init(&loop) != 0)
         _exit(1);
     child.client = store_attach(store, &loop, NULL, NULL, &complaint);

@@ -50,7 +50,8 @@ static int close_rig(void **state) {
 static void an_unknown_scheme_is_refused_without_repeating_it(void **state) {
     (void)state;
     struct complaint complaint = {""};
-    assert_null(store_open("mystery://user:secret@host/1", &clock_system, &complaint));
+    assert_null(store_open(&(struct store_settings){.url = "mystery://user:secret@host/1"},
+                           &clock_system, &complaint));
     assert_non_null(strstr(complaint.text, "store.url"));
     assert_null(strstr(complaint.text, "secret"));
 }

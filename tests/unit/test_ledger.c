@@ -41,6 +41,12 @@ static void an_id_begins_with_its_time(void **state) {
     assert_memory_equal(text, "017f22e2-79b0-7", 15);
 }
 
+static void an_id_tells_its_time(void **state) {
+    (void)state;
+    struct ledger_id id = ledger_id_make(TIME_MS);
+    assert_int_equal(ledger_id_time_ms(&id), TIME_MS);
+}
+
 static void bytes_are_written_in_order(void **state) {
     (void)state;
     char text[LEDGER_ID_TEXT_SIZE];
@@ -94,6 +100,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_has_the_form_of_rfc_9562),
         cmocka_unit_test(an_id_begins_with_its_time),
+        cmocka_unit_test(an_id_tells_its_time),
         cmocka_unit_test(bytes_are_written_in_order),
         cmocka_unit_test(later_ids_sort_behind_earlier_ones),
         cmocka_unit_test(ids_of_one_moment_differ),

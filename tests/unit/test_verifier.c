@@ -118,7 +118,7 @@ static int open_house(void **state) {
     uv_loop_init(&house->loop);
     digest_key_init(&house->key, secret);
     house->memory = memory_new(16);
-    house->store = store_open(url, &test_clock, &complaint);
+    house->store = store_open(&(struct store_settings){.url = url}, &test_clock, &complaint);
     assert_non_null(house->store);
     house->client =
         store_attach(house->store, &house->loop, forget_changed, house->memory, &complaint);

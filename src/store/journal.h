@@ -1,0 +1,118 @@
+#pragma once
+/*
+ * journal: what this process intended to send and what became of it, on its own disk.
+ *
+ * A SQLite file of the process's own beside a shared store. The intent of a call is written before
+ * the call leaves, the outcome when it ended, a mark when the shared store has it. So the journal
+ * is what waits while the shared store is away, what tells after a crash which calls have no
+ * outcome, and what a lost ledger is rebuilt from. The embedded store needs none: its file is all
+ * of that.
+ *
+ * One thread writes and commits in groups; every worker attaches a client to its loop, and every
+ * `done` is called on that loop, never before the function that was given the operation returned.
+ * Operations belong to the caller and stay in place until then. An intent or an outcome that is
+ * said to be written is on the disk.
+ *
+ * It holds digests and never a person's data. An answer is in it only until it is delivered.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "money/ledger.h"
+#include "runtime/clock.h"
+#include "runtime/complaint.h"
+#include "store/store.h"
+
+struct journal;
+struct journal_client;
+
+/* One call, as the journal has it. When it was reserved is in its id (ledger_id_time_ms). */
+struct journal_call {
+    int64_t line; /* ascending in the order in which the intents were written */
+    char client_id[LEDGER_NAME_SIZE];
+    char credential[LEDGER_NAME_SIZE];
+    bool ended; /* is there an outcome? If not, only id, triple and number of `settle` are known */
+    bool delivered;
+    struct store_settle settle; /* its `op` is not used; no answer any more once delivered */
+};
+
+/*
+ * Opens or creates the file (mode 0600, one process at a time). Calls that a process that is gone
+ * left without an outcome get one: `unknown`. Lines that are delivered and older than `keep_ms` are
+ * deleted little by little. NULL with a complaint that names journal.path.
+ */
+struct journal *journal_open(const char *path, int64_t keep_ms, const struct clock *clock,
+                             struct complaint *complaint);
+
+/* Tries once more what could not be written. All clients must be detached. */
+void journal_close(struct journal *journal);
+
+/* Can it be written? When not, `complaint` says why. Any thread. */
+bool journal_ready(struct journal *journal, struct complaint *complaint);
+
+/* Look at everything due now: the clock jumped, or the disk may be good again. Any thread. */
+void journal_poke(struct journal *journal);
+
+/* The newest call that is marked as delivered. False: there is none. Any thread. */
+bool journal_last_delivered(struct journal *journal, struct ledger_id *id);
+
+struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
+                                      struct complaint *complaint);
+/* No operation may be under way. The loop must run once more; frees the client. */
+void journal_detach(struct journal_client *client);
+
+struct journal_intent {
+    struct store_op op;
+    const struct store_admit *admit; /* unchanged until done */
+    bool written;                    /* out */
+};
+
+void journal_write_intent(struct journal_client *client, struct journal_intent *intent);
+
+/* An outcome that cannot be written now is kept in memory and tried again, before any intent. A
+ * call's second outcome changes nothing. Without an intent the outcome makes the line. */
+struct journal_outcome {
+    struct store_op op;
+    const struct store_settle *settle; /* unchanged until done */
+    bool written;                      /* out */
+};
+
+void journal_write_outcome(struct journal_client *client, struct journal_outcome *outcome);
+
+/* The shared store has it. Written with the next group; nobody waits for it: when the mark is lost
+ * the call is delivered twice, which changes nothing. */
+void journal_mark_delivered(struct journal_client *client, const struct ledger_id *id);
+
+/* Up to JOURNAL_FETCH_MOST ended and undelivered calls whose line is higher than `after`, in order.
+ */
+#define JOURNAL_FETCH_MOST 64
+
+struct journal_fetch {
+    struct store_op op;
+    int64_t after;
+    struct journal_call *calls_owned; /* out: the caller frees it with free(); NULL: none */
+    int count;                        /* out */
+    bool read;                        /* out: false, it could not be read */
+};
+
+void journal_fetch_undelivered(struct journal_client *client, struct journal_fetch *fetch);
+
+/* Ended calls reserved at or after `since_ms` (Unix) are to be delivered again: the shared store
+ * lost them. */
+struct journal_redeliver {
+    struct store_op op;
+    int64_t since_ms;
+    int64_t count; /* out: how many; -1: it could not be written */
+};
+
+void journal_mark_undelivered(struct journal_client *client, struct journal_redeliver *redeliver);
+
+/*
+ * Reads every line of a journal, also one that a running sanyao has open, in order. Stops when
+ * `visit` returns false. False with a complaint when the file is no journal or cannot be read. No
+ * other thread involved.
+ */
+bool journal_read(const char *path, bool (*visit)(void *arg, const struct journal_call *call),
+                  void *arg, struct complaint *complaint) __attribute__((warn_unused_result));
