@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * redis_keys: how the shared store names what it keeps.
+ *
+ * All keys of one number begin with a hash tag made of its digest, all keys of the ledger with
+ * `{ledger}`, so that every script touches one hash slot of a Redis Cluster. Digests are written in
+ * base64url: raw bytes could hold a brace. Value types; no threads.
+ */
+#include <stddef.h>
+
+#include "core/digest.h"
+#include "money/ledger.h"
+
+#define REDIS_TRIPLE_TEXT 22 /* a triple's digest in base64url, without a terminating zero */
+#define REDIS_KEY_SIZE    40
+
+struct redis_key {
+    char text[REDIS_KEY_SIZE]; /* terminated by a zero; keys hold none inside */
+    size_t size;
+};
+
+/* The keys of one question, in the order in which the scripts take them. */
+enum redis_number_key {
+    REDIS_KEY_ANSWER,
+    REDIS_KEY_LEASE,
+    REDIS_KEY_WINDOW,
+    REDIS_KEY_CLOSED,
+    REDIS_KEY_OWNER,
+    REDIS_NUMBER_KEYS
+};
+
+/* The keys of one row, in the order in which the scripts take them. */
+enum redis_ledger_key { REDIS_KEY_ROWS, REDIS_KEY_OPEN, REDIS_KEY_TOTALS, REDIS_LEDGER_KEYS };
+
+void redis_keys_of_number(const struct digest *number, const struct digest *triple,
+                          struct redis_key keys[REDIS_NUMBER_KEYS]);
+
+/* Rows lie in hashes of ten minutes, by the time in the call's id. */
+void redis_keys_of_row(const struct ledger_id *id, struct redis_key keys[REDIS_LEDGER_KEYS]);
+
+void redis_triple_text(const struct digest *triple, char text[REDIS_TRIPLE_TEXT + 1]);
