@@ -392,6 +392,7 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
     settle->id = flight->id;
     settle->triple = flight->triple_digest;
     settle->number = flight->number_digest;
+    settle->account = flight->admit.account;
     billing_judge(outcome, verifier->parts.config->billed_statuses, &settle->ledger);
     settle->ledger.settled_at_ms = clock_unix_ms(verifier->parts.clock);
     settle->failure = failure_of(outcome);
@@ -517,8 +518,8 @@ static void admit_flight(struct flight *flight) {
     admit->limit.window_ms = verifier->parts.config->number_limit_window_ms;
     admit->infer = verifier->parts.config->inference;
     admit->lease_ms = verifier->parts.config->upstream_timeout_ms + LEASE_SLACK_MS;
-    snprintf(admit->client_id, sizeof admit->client_id, "anonymous");
-    snprintf(admit->credential, sizeof admit->credential, "main");
+    snprintf(admit->account.client_id, sizeof admit->account.client_id, "anonymous");
+    snprintf(admit->account.credential, sizeof admit->account.credential, "main");
     store_admit(verifier->parts.store, admit);
 }
 

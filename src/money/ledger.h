@@ -37,6 +37,13 @@ int64_t ledger_id_time_ms(const struct ledger_id *id);
 #define LEDGER_ID_TEXT_SIZE 37
 void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]);
 
+/* On whose account a call is. */
+struct ledger_account {
+    char client_id[LEDGER_NAME_SIZE];
+    char credential[LEDGER_NAME_SIZE];
+    char package[LEDGER_NAME_SIZE]; /* empty: none */
+};
+
 /* What the end of a call adds to its row. */
 struct ledger_outcome {
     enum ledger_state state;

@@ -31,9 +31,8 @@ struct journal_client;
 /* One call, as the journal has it. When it was reserved is in its id (ledger_id_time_ms). */
 struct journal_call {
     int64_t line; /* ascending in the order in which the intents were written */
-    char client_id[LEDGER_NAME_SIZE];
-    char credential[LEDGER_NAME_SIZE];
-    bool ended; /* is there an outcome? If not, only id, triple and number of `settle` are known */
+    bool ended; /* is there an outcome? If not, of `settle` only id, triple, number and account are
+                   known */
     bool delivered;
     struct store_settle settle; /* its `op` is not used; no answer any more once delivered */
 };
@@ -71,12 +70,14 @@ struct journal_intent {
 
 void journal_write_intent(struct journal_client *client, struct journal_intent *intent);
 
-/* An outcome that cannot be written now is kept in memory and tried again, before any intent. A
- * call's second outcome changes nothing. Without an intent the outcome makes the line. */
+/* An outcome that cannot be written now is kept in memory and tried again, before any intent, and
+ * is among the undelivered meanwhile. A call's second outcome changes nothing. Without an intent
+ * the outcome makes the line. */
 struct journal_outcome {
     struct store_op op;
     const struct store_settle *settle; /* unchanged until done */
     bool written;                      /* out */
+    bool repeated;                     /* out: the call had an outcome already */
 };
 
 void journal_write_outcome(struct journal_client *client, struct journal_outcome *outcome);

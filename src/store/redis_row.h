@@ -23,10 +23,8 @@ struct redis_row {
     char letter;
     int64_t reserved_at_ms;
     uint8_t number[8]; /* the digest's first bytes */
-    char client_id[LEDGER_NAME_SIZE];
-    char credential[LEDGER_NAME_SIZE];
-    char package[LEDGER_NAME_SIZE]; /* empty: none */
-    struct ledger_outcome outcome;  /* of a row that ended; its state follows the letter */
+    struct ledger_account account;
+    struct ledger_outcome outcome; /* of a row that ended; its state follows the letter */
 };
 
 /* What `ledger_outcome.state` is as a letter. */

@@ -134,8 +134,8 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     sqlite3_stmt *statement = books->statements[BOOKS_RESERVE];
     bind_bytes(statement, 1, admit->id.bytes, sizeof admit->id.bytes);
     sqlite3_bind_int64(statement, 2, unix_ms);
-    bind_text(statement, 3, admit->client_id);
-    bind_text(statement, 4, admit->credential);
+    bind_text(statement, 3, admit->account.client_id);
+    bind_text(statement, 4, admit->account.credential);
     bind_bytes(statement, 5, admit->number.bytes, NUMBER_SHORT);
     return run(books, BOOKS_RESERVE);
 }

@@ -85,9 +85,9 @@ struct store_admit {
     int64_t lease_ms;           /* longer than the longest call */
     struct store_number_limit limit;
     bool infer; /* does a fresh 01 of this number for somebody else answer it? */
-    char client_id[LEDGER_NAME_SIZE];
-    char credential[LEDGER_NAME_SIZE];
-    enum store_outcome outcome; /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_AWAY */
+    struct ledger_account account;
+    enum store_outcome outcome; /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_CLOSED,
+                                   STORE_INFERRED, STORE_AWAY */
     struct answer answer;       /* out, with STORE_ANSWERED */
     bool collapsed;             /* out: the answer or failure is that of a call we waited for */
     enum failure failure;       /* out, with STORE_FAILED */
@@ -100,9 +100,10 @@ struct store_settle {
     struct ledger_id id;
     struct digest triple;
     struct digest number;
-    struct ledger_outcome ledger; /* the row's last state and what is known of the call */
-    bool answered;                /* is there an answer? Followers are told it */
-    bool keep;                    /* is the answer to be stored? Only with `answered` */
+    struct ledger_account account; /* as admitted */
+    struct ledger_outcome ledger;  /* the row's last state and what is known of the call */
+    bool answered;                 /* is there an answer? Followers are told it */
+    bool keep;                     /* is the answer to be stored? Only with `answered` */
     struct answer answer;
     int64_t retain_until; /* Unix seconds; the expired answer is kept till then, for stale use */
     int64_t close_ms;     /* not 0: the number stays closed until its oldest call is this old */
@@ -119,6 +120,7 @@ struct store_settings {
     const char *journal_path; /* shared: this process's own file (see journal.h) */
     int64_t journal_keep_ms;  /* shared: how long a call's line stays in the journal */
     int64_t timeout_ms;       /* shared: how long one command may take */
+    int64_t number_window_ms; /* shared: how long a call counts for its number */
 };
 
 /*

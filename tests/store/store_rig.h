@@ -146,8 +146,8 @@ static inline void rig_prepare(struct rig_admit *asked, const struct digest *tri
     asked->admit.number = rig_digest();
     asked->admit.wish = wish;
     asked->admit.lease_ms = RIG_LEASE_MS;
-    strcpy(asked->admit.client_id, "tester");
-    strcpy(asked->admit.credential, "main");
+    strcpy(asked->admit.account.client_id, "tester");
+    strcpy(asked->admit.account.credential, "main");
 }
 
 static inline void rig_submit(struct rig *rig, int client, struct rig_admit *asked) {
@@ -190,6 +190,7 @@ static inline void rig_end(struct rig_settle *end, const struct rig_admit *asked
     end->settle.id = asked->admit.id;
     end->settle.triple = asked->admit.triple;
     end->settle.number = asked->admit.number;
+    end->settle.account = asked->admit.account;
     end->settle.ledger = (struct ledger_outcome){.state = LEDGER_SETTLED,
                                                  .billed = BILLED_YES,
                                                  .http_status = 200,
