@@ -3,7 +3,10 @@
 #include <ctype.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "runtime/authority.h"
+#include "store/redis_url.h"
 
 #define UNIX_PREFIX   "unix:"
 #define SQLITE_PREFIX "sqlite:"
@@ -32,17 +35,46 @@ bool config_is_local(const char *address) {
            authority_is_loopback(authority.host);
 }
 
-const char *config_check_store(const char *text) {
-    if (starts_with(text, "redis"))
-        return "is a Redis address, but this version has only the embedded store: sqlite:PATH";
-    if (!starts_with(text, SQLITE_PREFIX))
-        return "must be sqlite:PATH";
-    const char *path = text + strlen(SQLITE_PREFIX);
-    if (path[0] == '\0')
-        return "must have the path of a file behind sqlite:";
+/* Libraries take a path that begins with a colon for a database in memory. */
+const char *config_check_file(const char *path) {
     if (path[0] == ':')
         return "must name a file: what is kept only in memory is paid for again after a restart";
     return NULL;
+}
+
+const char *config_check_store(const char *text) {
+    if (redis_url_is_one(text))
+        return redis_url_parse(text, NULL);
+    if (!starts_with(text, SQLITE_PREFIX))
+        return "must be sqlite:PATH or the address of a Redis, such as rediss://host/0";
+    const char *path = text + strlen(SQLITE_PREFIX);
+    if (path[0] == '\0')
+        return "must have the path of a file behind sqlite:";
+    return config_check_file(path);
+}
+
+const char *config_check_ledger(const char *text) {
+    if (redis_url_is_one(text))
+        return redis_url_parse(text, NULL);
+    return "must be the address of a Redis, such as rediss://host/0";
+}
+
+bool config_store_is_shared(const char *url) {
+    return redis_url_is_one(url);
+}
+
+const char *config_store_warning(const char *url) {
+    struct redis_url parsed;
+    const char *fault = redis_url_parse(url, &parsed);
+    bool exposed = fault == NULL && redis_url_is_exposed(&parsed);
+    enum redis_transport transport = parsed.transport;
+    sodium_memzero(&parsed, sizeof parsed);
+    if (!exposed)
+        return NULL;
+    /* For sentinels there is no form with TLS. */
+    return transport == REDIS_SENTINEL
+               ? "is not encrypted (redis+sentinel://): keep it in a private network"
+               : "is not encrypted (redis://): use rediss:// unless the network is private";
 }
 
 static const char *url_rest(const char *url) {
