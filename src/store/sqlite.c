@@ -14,6 +14,22 @@
 
 #define SCHEME "sqlite:"
 
+extern const char store_schema_1_sql[];
+extern const char store_schema_2_sql[];
+
+static const char *const schema_steps[BOOKS_SCHEMA + 1] = {
+    [1] = store_schema_1_sql,
+    [2] = store_schema_2_sql,
+};
+
+static const struct sqlite_kind store_file = {
+    .name = "sanyao store",
+    .setting = "store.url",
+    .application_id = 0x53595354, /* "SYST" */
+    .newest = BOOKS_SCHEMA,
+    .steps = schema_steps,
+};
+
 struct sqlite_store {
     struct store store;
     struct sqlite_file file;
@@ -32,13 +48,16 @@ struct sqlite_client {
 /* What was built before it is taken down again when a step fails. */
 static bool start(struct sqlite_store *store, const char *path, const struct clock *clock,
                   struct complaint *complaint) {
-    if (!sqlite_file_open(&store->file, path, complaint))
+    if (!*path)
+        return complain(complaint, "store.url: \"" SCHEME "\" needs a path behind it");
+    if (!sqlite_file_open(&store->file, &store_file, path, complaint))
         return false;
     if (sqlite_writer_open(&store->writer, store->file.db, clock, complaint)) {
         if (!mailroom_init(&store->room)) {
             complain(complaint, "store: no resources for a mutex");
         } else {
-            if (sqlite_thread_start(&store->thread, &store->writer, &store->room, clock, complaint))
+            if (sqlite_thread_start(&store->thread, &store->writer.base, &store->room, clock,
+                                    complaint))
                 return true;
             mailroom_free(&store->room);
         }

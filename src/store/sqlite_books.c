@@ -1,7 +1,8 @@
 #include "store/sqlite_books.h"
 
-#include "store/sqlite_file.h"
 #include <stdio.h>
+
+#include "store/sqlite_statement.h"
 
 #define NUMBER_SHORT 8 /* bytes of the number's digest in the ledger */
 
@@ -45,7 +46,7 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                            "closed_numbers WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
-    [BOOKS_PROBE] = "PRAGMA user_version = " TEXT_OF(SQLITE_FILE_SCHEMA),
+    [BOOKS_PROBE] = "PRAGMA user_version = " TEXT_OF(BOOKS_SCHEMA),
 };
 
 static bool note_trouble(struct sqlite_books *books) {
@@ -54,8 +55,7 @@ static bool note_trouble(struct sqlite_books *books) {
 }
 
 static bool prepare(sqlite3 *db, enum books_statement which, sqlite3_stmt **statement) {
-    return sqlite3_prepare_v3(db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) ==
-           SQLITE_OK;
+    return statement_prepare(db, sql[which], statement);
 }
 
 bool books_open(struct sqlite_books *books, sqlite3 *db, struct complaint *complaint) {
@@ -105,29 +105,6 @@ bool books_probe(struct sqlite_books *books) {
 
 int64_t books_recover(struct sqlite_books *books) {
     return run(books, BOOKS_RECOVER) ? sqlite3_changes64(books->db) : -1;
-}
-
-/* What is bound lies in the operation, which stays in place while the statement runs. */
-static void bind_bytes(sqlite3_stmt *statement, int index, const void *bytes, int size) {
-    sqlite3_bind_blob(statement, index, bytes, size, SQLITE_STATIC);
-}
-
-static void bind_text(sqlite3_stmt *statement, int index, const char *text) {
-    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
-static void bind_text_or_null(sqlite3_stmt *statement, int index, const char *text) {
-    if (*text)
-        bind_text(statement, index, text);
-    else
-        sqlite3_bind_null(statement, index);
-}
-
-static void bind_billed(sqlite3_stmt *statement, int index, enum billed billed) {
-    if (billed == BILLED_UNKNOWN)
-        sqlite3_bind_null(statement, index);
-    else
-        sqlite3_bind_int(statement, index, billed == BILLED_YES);
 }
 
 bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, int64_t unix_ms) {
@@ -217,10 +194,7 @@ static bool end_row(struct sqlite_books *books, const struct store_settle *settl
     bind_bytes(statement, 1, settle->id.bytes, sizeof settle->id.bytes);
     bind_text(statement, 2, ledger_state_name[outcome->state]);
     bind_billed(statement, 3, outcome->billed);
-    if (outcome->http_status)
-        sqlite3_bind_int(statement, 4, outcome->http_status);
-    else
-        sqlite3_bind_null(statement, 4);
+    bind_int_or_null(statement, 4, outcome->http_status);
     bind_text_or_null(statement, 5, outcome->status);
     bind_text_or_null(statement, 6, outcome->trace_id);
     sqlite3_bind_int64(statement, 7, outcome->latency_ms);

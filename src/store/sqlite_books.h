@@ -13,6 +13,8 @@
 
 #include "store/store.h"
 
+#define BOOKS_SCHEMA 2 /* the newest version of the schema */
+
 enum books_statement {
     BOOKS_BEGIN,
     BOOKS_COMMIT,

@@ -7,20 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x53595354 /* "SYST" */
-#define WRITE_WAIT_MS  100        /* for another program's lock, while callers wait */
-#define READ_WAIT_MS   10         /* a worker's loop stands still meanwhile */
-
-extern const char store_schema_1_sql[];
-extern const char store_schema_2_sql[];
-
-/* What leads from the version before to each version. */
-static const char *const schema_steps[SQLITE_FILE_SCHEMA + 1] = {
-    [1] = store_schema_1_sql,
-    [2] = store_schema_2_sql,
-};
+#define WRITE_WAIT_MS 100  /* for another program's lock, while callers wait */
+#define READ_WAIT_MS  10   /* a worker's loop stands still meanwhile */
+#define LOOK_WAIT_MS  5000 /* a person waits */
 
 /* A commit returns when it is on the disk: a reservation said to be written is money. */
 static const char writer_settings[] = "PRAGMA journal_mode = WAL;"
@@ -29,7 +21,8 @@ static const char writer_settings[] = "PRAGMA journal_mode = WAL;"
                                       "PRAGMA trusted_schema = OFF;";
 
 /* ":memory:" and the like must not mean to SQLite what they mean nowhere else. */
-static char *resolve(const char *path, struct complaint *complaint) {
+static char *resolve(const struct sqlite_kind *kind, const char *path,
+                     struct complaint *complaint) {
     char *whole = realpath(path, NULL);
     if (whole)
         return whole;
@@ -41,15 +34,15 @@ static char *resolve(const char *path, struct complaint *complaint) {
     char *parent = errno == ENOENT ? realpath(folder, NULL) : NULL;
     if (!parent) {
         complain(complaint,
-                 "store.url: cannot use %s: %s; the directory %s must exist and be open to sanyao",
-                 path, strerror(errno), folder);
+                 "%s: cannot use %s: %s; the directory %s must exist and be open to sanyao",
+                 kind->setting, path, strerror(errno), folder);
         return NULL;
     }
     if (asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
         whole = NULL;
     free(parent);
     if (!whole)
-        complain(complaint, "store.url: out of memory");
+        complain(complaint, "%s: out of memory", kind->setting);
     return whole;
 }
 
@@ -59,17 +52,18 @@ static bool lock(struct sqlite_file *file, struct complaint *complaint) {
     file->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file->lock < 0)
         return complain(complaint,
-                        "store.url: cannot create %s: %s; sanyao must be able to write "
+                        "%s: cannot create %s: %s; sanyao must be able to write "
                         "in that directory",
-                        path, strerror(errno));
+                        file->kind->setting, path, strerror(errno));
     if (flock(file->lock, LOCK_EX | LOCK_NB) == 0)
         return true;
     if (errno != EWOULDBLOCK)
-        return complain(complaint, "store.url: cannot lock %s: %s", path, strerror(errno));
+        return complain(complaint, "%s: cannot lock %s: %s", file->kind->setting, path,
+                        strerror(errno));
     return complain(complaint,
-                    "store.url: another sanyao has %s open (it holds %s): stop it, or "
+                    "%s: another sanyao has %s open (it holds %s): stop it, or "
                     "give this one a file of its own",
-                    file->path, path);
+                    file->kind->setting, file->path, path);
 }
 
 /* SQLite would make it with the umask's mode. A link to nowhere is not followed: the lock would lie
@@ -77,25 +71,26 @@ static bool lock(struct sqlite_file *file, struct complaint *complaint) {
 static bool create(const struct sqlite_file *file, struct complaint *complaint) {
     int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return complain(complaint, "store.url: cannot open %s for writing: %s", file->path,
-                        strerror(errno));
+        return complain(complaint, "%s: cannot open %s for writing: %s", file->kind->setting,
+                        file->path, strerror(errno));
     close(fd);
     return true;
 }
 
 static bool complain_sqlite(const struct sqlite_file *file, struct complaint *complaint) {
+    const char *setting = file->kind->setting;
     int code = sqlite3_errcode(file->db);
     if (code == SQLITE_NOTADB)
         return complain(complaint,
-                        "store.url: %s is no SQLite database; it was left as it is: name "
+                        "%s: %s is no SQLite database; it was left as it is: name "
                         "another file",
-                        file->path);
+                        setting, file->path);
     if (code == SQLITE_BUSY)
         return complain(complaint,
-                        "store.url: %s is locked by another program: end it and start "
+                        "%s: %s is locked by another program: end it and start "
                         "again",
-                        file->path);
-    return complain(complaint, "store.url: cannot use %s: %s", file->path,
+                        setting, file->path);
+    return complain(complaint, "%s: cannot use %s: %s", setting, file->path,
                     sqlite3_errmsg(file->db));
 }
 
@@ -135,18 +130,19 @@ static bool inspect(const struct sqlite_file *file, int64_t *version, struct com
         !ask_number(file, "PRAGMA user_version", version, complaint) ||
         !ask_number(file, "SELECT count(*) FROM sqlite_schema", &objects, complaint))
         return false;
+    const struct sqlite_kind *kind = file->kind;
     bool fresh = application == 0 && *version == 0 && objects == 0;
-    if (!fresh && application != APPLICATION_ID)
+    if (!fresh && application != kind->application_id)
         return complain(complaint,
-                        "store.url: %s is another program's database; it was left as it "
-                        "is: name another file",
-                        file->path);
-    if (*version > SQLITE_FILE_SCHEMA)
+                        "%s: %s is another program's database and no %s; it was left as it is: "
+                        "name another file",
+                        kind->setting, file->path, kind->name);
+    if (*version > kind->newest)
         return complain(complaint,
-                        "store.url: %s was written by a newer sanyao (its schema is version %lld, "
+                        "%s: %s was written by a newer sanyao (its schema is version %lld, "
                         "this sanyao " SANYAO_VERSION " knows up to %d); it was left as it is: run "
                         "that version or a later one, or name another file",
-                        file->path, (long long)*version, SQLITE_FILE_SCHEMA);
+                        kind->setting, file->path, (long long)*version, kind->newest);
     return true;
 }
 
@@ -158,25 +154,26 @@ static bool configure(const struct sqlite_file *file, struct complaint *complain
         return false;
     if (strcmp(mode, "wal") != 0)
         return complain(complaint,
-                        "store.url: %s cannot be put in WAL mode (it is in %s mode): it "
+                        "%s: %s cannot be put in WAL mode (it is in %s mode): it "
                         "must lie on a local file system",
-                        file->path, mode);
+                        file->kind->setting, file->path, mode);
     return true;
 }
 
 /* From the version it has to ours, in one transaction. */
 static bool bring_up(const struct sqlite_file *file, int64_t version, struct complaint *complaint) {
+    const struct sqlite_kind *kind = file->kind;
     char mark[96];
-    if (version == SQLITE_FILE_SCHEMA)
+    if (version == kind->newest)
         return true;
     if (!execute(file, "BEGIN IMMEDIATE", complaint))
         return false;
-    while (++version <= SQLITE_FILE_SCHEMA) {
-        if (!execute(file, schema_steps[version], complaint))
+    while (++version <= kind->newest) {
+        if (!execute(file, kind->steps[version], complaint))
             return false;
     }
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-             APPLICATION_ID, SQLITE_FILE_SCHEMA);
+             kind->application_id, kind->newest);
     return execute(file, mark, complaint);
 }
 
@@ -197,11 +194,10 @@ static void let_go(struct sqlite_file *file) {
     free(file->path);
 }
 
-bool sqlite_file_open(struct sqlite_file *file, const char *path, struct complaint *complaint) {
-    *file = (struct sqlite_file){.lock = -1};
-    if (!*path)
-        return complain(complaint, "store.url: \"sqlite:\" needs a path behind it");
-    file->path = resolve(path, complaint);
+bool sqlite_file_open(struct sqlite_file *file, const struct sqlite_kind *kind, const char *path,
+                      struct complaint *complaint) {
+    *file = (struct sqlite_file){.kind = kind, .lock = -1};
+    file->path = resolve(kind, path, complaint);
     /* The lock first: closing a file that SQLite has open elsewhere in this process would let go
      * of SQLite's own locks. */
     if (file->path && lock(file, complaint) && create(file, complaint) &&
@@ -223,7 +219,69 @@ sqlite3 *sqlite_file_reader(const struct sqlite_file *file, struct complaint *co
         sqlite3_busy_timeout(db, READ_WAIT_MS);
         return db;
     }
-    complain(complaint, "store.url: cannot read %s: %s", file->path, sqlite3_errmsg(db));
+    complain(complaint, "%s: cannot read %s: %s", file->kind->setting, file->path,
+             sqlite3_errmsg(db));
     sqlite3_close(db);
     return NULL;
+}
+
+/* Without a -wal there is nothing to be read beside the file. */
+static bool is_alone(const struct sqlite_file *file) {
+    char wal[PATH_MAX + 8];
+    snprintf(wal, sizeof wal, "%s-wal", file->path);
+    return access(wal, F_OK) != 0 && errno == ENOENT;
+}
+
+/* In WAL mode a reader, too, makes files beside the database, which a directory that cannot be
+ * written refuses. Nobody can have the file open then, and `immutable` reads it as it lies. */
+static int open_as_it_lies(struct sqlite_file *file) {
+    char uri[3 * PATH_MAX + 32] = "file:";
+    size_t size = strlen(uri);
+    for (const char *c = file->path; *c && size < sizeof uri - 32; c++)
+        size +=
+            (size_t)snprintf(uri + size, 4, strchr("%?#", *c) ? "%%%02x" : "%c", (unsigned char)*c);
+    snprintf(uri + size, sizeof uri - size, "?immutable=1");
+    return sqlite3_open_v2(uri, &file->db,
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+}
+
+static bool open_to_look(struct sqlite_file *file, struct complaint *complaint) {
+    int code =
+        sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK) {
+        sqlite3_busy_timeout(file->db, LOOK_WAIT_MS);
+        code = sqlite3_exec(file->db, "PRAGMA user_version", NULL, NULL, NULL);
+    }
+    if (code == SQLITE_CANTOPEN && is_alone(file)) {
+        sqlite3_close(file->db);
+        code = open_as_it_lies(file);
+    }
+    return code == SQLITE_OK || complain_sqlite(file, complaint);
+}
+
+static bool look(struct sqlite_file *file, struct complaint *complaint) {
+    const char *setting = file->kind->setting;
+    struct stat status;
+    if (stat(file->path, &status) != 0)
+        return complain(complaint, "%s: cannot read %s: %s", setting, file->path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return complain(complaint, "%s: %s is no file", setting, file->path);
+    int64_t version;
+    if (!open_to_look(file, complaint) || !inspect(file, &version, complaint))
+        return false;
+    return version == file->kind->newest ||
+           complain(complaint, "%s: %s is empty or of an older sanyao, and no whole %s", setting,
+                    file->path, file->kind->name);
+}
+
+sqlite3 *sqlite_file_look(const struct sqlite_kind *kind, const char *path,
+                          struct complaint *complaint) {
+    struct sqlite_file file = {.kind = kind, .lock = -1};
+    file.path = resolve(kind, path, complaint);
+    if (!file.path || !look(&file, complaint)) {
+        let_go(&file);
+        return NULL;
+    }
+    free(file.path);
+    return file.db;
 }

@@ -1,7 +1,7 @@
 #include "store/sqlite_thread.h"
 
 #include <pthread.h>
-#include <string.h>
+#include <stdio.h>
 
 #define RETRY_MS          1000
 #define SWEEP_MS          5000
@@ -15,7 +15,7 @@ static int64_t least(int64_t a, int64_t b) {
 }
 
 static int64_t writer_due(const struct sqlite_thread *thread) {
-    int64_t due = sqlite_writer_due(thread->writer);
+    int64_t due = thread->writer->kind->due(thread->writer);
     return thread->writer->away ? least(due, thread->retry_at) : due;
 }
 
@@ -44,13 +44,13 @@ static struct turn wait_for_work(struct sqlite_thread *thread) {
 static void publish(struct sqlite_thread *thread) {
     uv_mutex_lock(&thread->mutex);
     thread->away = thread->writer->away;
-    memcpy(thread->trouble, thread->writer->books.trouble, sizeof thread->trouble);
+    snprintf(thread->trouble, sizeof thread->trouble, "%s", thread->writer->trouble);
     uv_mutex_unlock(&thread->mutex);
 }
 
 static void write_batch(struct sqlite_thread *thread, struct op_list *ops) {
     bool was_away = thread->writer->away;
-    sqlite_writer_run(thread->writer, ops);
+    thread->writer->kind->run(thread->writer, ops);
     if (thread->writer->away || was_away)
         publish(thread);
     thread->retry_at = clock_monotonic_ms(thread->clock) + RETRY_MS;
@@ -61,13 +61,13 @@ static void write_batch(struct sqlite_thread *thread, struct op_list *ops) {
 static void sweep(struct sqlite_thread *thread, bool idle, int64_t now) {
     if (now < thread->sweep_at + (idle ? 0 : SWEEP_PATIENCE_MS))
         return;
-    bool more = sqlite_writer_sweep(thread->writer);
+    bool more = thread->writer->kind->sweep(thread->writer);
     thread->sweep_at = more ? now : now + SWEEP_MS;
 }
 
 static void finish_writing(struct sqlite_thread *thread) {
     struct op_list none = {0};
-    for (int tries = 0; thread->writer->undelivered.first && tries < STOP_TRIES; tries++) {
+    for (int tries = 0; thread->writer->unwritten.first && tries < STOP_TRIES; tries++) {
         if (tries > 0)
             uv_sleep(STOP_PAUSE_MS);
         write_batch(thread, &none);
@@ -76,7 +76,7 @@ static void finish_writing(struct sqlite_thread *thread) {
 
 static void work(void *arg) {
     struct sqlite_thread *thread = arg;
-    pthread_setname_np(pthread_self(), "sanyao-store");
+    pthread_setname_np(pthread_self(), thread->writer->kind->thread);
     struct turn turn;
     do {
         turn = wait_for_work(thread);
@@ -91,20 +91,20 @@ static void work(void *arg) {
     finish_writing(thread);
 }
 
-bool sqlite_thread_start(struct sqlite_thread *thread, struct sqlite_writer *writer,
+bool sqlite_thread_start(struct sqlite_thread *thread, struct batch_writer *writer,
                          struct mailroom *room, const struct clock *clock,
                          struct complaint *complaint) {
     *thread = (struct sqlite_thread){.writer = writer, .room = room, .clock = clock};
     thread->sweep_at = clock_monotonic_ms(clock) + SWEEP_MS;
     if (uv_mutex_init(&thread->mutex) != 0)
-        return complain(complaint, "store: no resources for a mutex");
+        return complain(complaint, "%s: no resources for a mutex", writer->kind->name);
     if (uv_cond_init(&thread->work) == 0) {
         if (uv_thread_create(&thread->thread, work, thread) == 0)
             return true;
         uv_cond_destroy(&thread->work);
     }
     uv_mutex_destroy(&thread->mutex);
-    return complain(complaint, "store: no resources for a thread");
+    return complain(complaint, "%s: no resources for a thread", writer->kind->name);
 }
 
 void sqlite_thread_stop(struct sqlite_thread *thread) {
@@ -137,7 +137,8 @@ bool sqlite_thread_ready(struct sqlite_thread *thread, struct complaint *complai
     uv_mutex_lock(&thread->mutex);
     bool ready = !thread->away;
     if (!ready)
-        complain(complaint, "the store cannot be written: %s", thread->trouble);
+        complain(complaint, "the %s cannot be written: %s", thread->writer->kind->name,
+                 thread->trouble);
     uv_mutex_unlock(&thread->mutex);
     return ready;
 }

@@ -4,17 +4,42 @@
  * transaction (group commit), posts what is finished.
  *
  * While one batch is on its way to the disk the next one gathers, so batches grow with the load by
- * themselves and nobody waits for a batch to fill. When nothing is asked it does what is due:
- * leases that end, writing again what could not be written, sweeping expired answers. Private to
- * this room.
+ * themselves and nobody waits for a batch to fill. When nothing is asked it does what is due: what
+ * the writer says is, writing again what could not be written, sweeping. What a batch is and does
+ * is its writer's (sqlite_writer: the store's). Private to this room.
  */
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <uv.h>
 
+#include "runtime/clock.h"
 #include "store/mailroom.h"
-#include "store/sqlite_writer.h"
+#include "store/op_list.h"
+
+/* What a writer begins with. The thread's own while it runs. */
+struct batch_writer {
+    const struct batch_writer_kind *kind;
+    const char *trouble;      /* why it is away */
+    struct op_list unwritten; /* what must be written before the thread may end */
+    struct op_list finished;  /* in order; taken after every batch */
+    bool away;                /* the last transaction did not get to the disk */
+};
+
+struct batch_writer_kind {
+    const char *name;   /* "store": for complaints */
+    const char *thread; /* 15 characters at most */
+
+    /* Does all of `ops`, and what is due. What is done then stands in `finished`. */
+    void (*run)(struct batch_writer *writer, struct op_list *ops);
+    /* When something is due, in monotonic milliseconds; INT64_MAX: nothing. */
+    int64_t (*due)(const struct batch_writer *writer);
+    /* A step of a few milliseconds. Is there more? */
+    bool (*sweep)(struct batch_writer *writer);
+};
 
 struct sqlite_thread {
-    struct sqlite_writer *writer;
+    struct batch_writer *writer;
     struct mailroom *room;
     const struct clock *clock;
     uv_thread_t thread;
@@ -31,11 +56,11 @@ struct sqlite_thread {
 };
 
 /* `writer` belongs to the thread from here until sqlite_thread_stop returned. */
-bool sqlite_thread_start(struct sqlite_thread *thread, struct sqlite_writer *writer,
+bool sqlite_thread_start(struct sqlite_thread *thread, struct batch_writer *writer,
                          struct mailroom *room, const struct clock *clock,
                          struct complaint *complaint) __attribute__((warn_unused_result));
 
-/* Writes what is queued and undelivered, trying for about a second where the file resists. */
+/* Writes what is queued and unwritten, trying for about a second where the file resists. */
 void sqlite_thread_stop(struct sqlite_thread *thread);
 
 /* Any thread. */

@@ -8,9 +8,12 @@
 
 #define SWEEP_STEP 200 /* a few milliseconds at most */
 
+static const struct batch_writer_kind writer_kind;
+
 bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct clock *clock,
                         struct complaint *complaint) {
-    *writer = (struct sqlite_writer){.clock = clock};
+    *writer = (struct sqlite_writer){.base.kind = &writer_kind, .clock = clock};
+    writer->base.trouble = writer->books.trouble;
     if (!books_open(&writer->books, db, complaint))
         return false;
     int64_t recovered = books_recover(&writer->books);
@@ -30,10 +33,10 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
     return true;
 }
 
-static int64_t drop_undelivered(struct sqlite_writer *writer) {
+static int64_t drop_unwritten(struct sqlite_writer *writer) {
     int64_t count = 0;
     struct store_op *op;
-    for (; (op = op_list_take(&writer->undelivered)); count++) {
+    for (; (op = op_list_take(&writer->base.unwritten)); count++) {
         if (!op->client)
             free(op);
     }
@@ -41,7 +44,7 @@ static int64_t drop_undelivered(struct sqlite_writer *writer) {
 }
 
 void sqlite_writer_close(struct sqlite_writer *writer) {
-    int64_t lost = drop_undelivered(writer);
+    int64_t lost = drop_unwritten(writer);
     if (lost > 0)
         log_error("outcomes of calls could not be written and are lost; the calls become unknown",
                   LOG_NUMBER("calls", lost), LOG_TEXT("reason", writer->books.trouble));
@@ -52,7 +55,7 @@ void sqlite_writer_close(struct sqlite_writer *writer) {
 static void finish_admit(struct sqlite_writer *writer, struct store_admit *admit,
                          enum store_outcome outcome) {
     admit->outcome = outcome;
-    op_list_add(&writer->finished, &admit->op);
+    op_list_add(&writer->base.finished, &admit->op);
 }
 
 /* STORE_LEAD: nothing speaks against a call. A caller that insists on a new answer is not given an
@@ -117,7 +120,7 @@ static void settle_one(struct sqlite_writer *writer, struct store_settle *settle
     if (writer->writing)
         writer->writing = books_settle(&writer->books, settle, &settle->op.changed);
     settle->outcome = STORE_DONE;
-    op_list_add(&writer->finished, &settle->op);
+    op_list_add(&writer->base.finished, &settle->op);
 
     struct lease *lease = lease_find(&writer->leases, &settle->triple);
     if (!lease || memcmp(&lease->holder, &settle->id, sizeof settle->id) != 0)
@@ -139,35 +142,35 @@ static void end_leases(struct sqlite_writer *writer) {
     }
 }
 
-static void write_undelivered(struct sqlite_writer *writer) {
-    for (struct store_op *op = writer->undelivered.first; op && writer->writing; op = op->next)
+static void write_unwritten(struct sqlite_writer *writer) {
+    for (struct store_op *op = writer->base.unwritten.first; op && writer->writing; op = op->next)
         writer->writing = books_settle(&writer->books, (struct store_settle *)op, &op->changed);
 }
 
 /* Where memory is out the caller's own struct is kept, and the caller waits until it is written. */
-static void keep_undelivered(struct sqlite_writer *writer, struct store_settle *settle,
-                             struct op_list *finished) {
+static void keep_unwritten(struct sqlite_writer *writer, struct store_settle *settle,
+                           struct op_list *finished) {
     struct store_settle *copy = malloc(sizeof *copy);
     if (!copy) {
-        op_list_add(&writer->undelivered, &settle->op);
+        op_list_add(&writer->base.unwritten, &settle->op);
         return;
     }
     *copy = *settle;
     copy->op.client = NULL;
-    op_list_add(&writer->undelivered, &copy->op);
+    op_list_add(&writer->base.unwritten, &copy->op);
     settle->outcome = STORE_AWAY;
     op_list_add(finished, &settle->op);
 }
 
 /* Nothing of this batch was written: nobody leads, nothing is settled. */
 static void take_back(struct sqlite_writer *writer) {
-    struct op_list told = writer->finished;
+    struct op_list told = writer->base.finished;
     struct op_list finished = {0};
     struct store_op *op;
     while ((op = op_list_take(&told))) {
         op->changed = false;
         if (op->kind == STORE_OP_SETTLE) {
-            keep_undelivered(writer, (struct store_settle *)op, &finished);
+            keep_unwritten(writer, (struct store_settle *)op, &finished);
             continue;
         }
         struct store_admit *admit = (struct store_admit *)op;
@@ -175,7 +178,7 @@ static void take_back(struct sqlite_writer *writer) {
             admit->outcome = STORE_AWAY;
         op_list_add(&finished, op);
     }
-    writer->finished = finished;
+    writer->base.finished = finished;
 
     for (struct lease *lease = writer->leases.first, *later; lease; lease = later) {
         later = lease->later;
@@ -189,29 +192,30 @@ static void take_back(struct sqlite_writer *writer) {
 
 /* The callers of what waited are told first: it happened first. */
 static void deliver(struct sqlite_writer *writer) {
-    struct op_list finished = writer->undelivered;
-    writer->undelivered.first = NULL;
-    op_list_append(&finished, &writer->finished);
-    writer->finished = finished;
+    struct op_list finished = writer->base.unwritten;
+    writer->base.unwritten.first = NULL;
+    op_list_append(&finished, &writer->base.finished);
+    writer->base.finished = finished;
 }
 
 static void note_state(struct sqlite_writer *writer) {
-    if (writer->away == !writer->writing)
+    if (writer->base.away == !writer->writing)
         return;
-    writer->away = !writer->writing;
-    if (writer->away)
+    writer->base.away = !writer->writing;
+    if (writer->base.away)
         log_error("the store cannot be written; nothing is spent until it can",
                   LOG_TEXT("reason", writer->books.trouble));
     else
         log_info("the store can be written again");
 }
 
-void sqlite_writer_run(struct sqlite_writer *writer, struct op_list *ops) {
+static void run(struct batch_writer *base, struct op_list *ops) {
+    struct sqlite_writer *writer = (struct sqlite_writer *)base;
     writer->batch++;
     writer->writing = books_begin(&writer->books);
-    if (writer->away && writer->writing)
+    if (writer->base.away && writer->writing)
         writer->writing = books_probe(&writer->books);
-    write_undelivered(writer);
+    write_unwritten(writer);
 
     struct store_op *op;
     while ((op = op_list_take(ops))) {
@@ -234,11 +238,22 @@ void sqlite_writer_run(struct sqlite_writer *writer, struct op_list *ops) {
     note_state(writer);
 }
 
-int64_t sqlite_writer_due(const struct sqlite_writer *writer) {
+/* When the next lease ends. */
+static int64_t due(const struct batch_writer *base) {
+    const struct sqlite_writer *writer = (const struct sqlite_writer *)base;
     return writer->leases.first ? writer->leases.first->ends_at : INT64_MAX;
 }
 
-bool sqlite_writer_sweep(struct sqlite_writer *writer) {
+static bool sweep(struct batch_writer *base) {
+    struct sqlite_writer *writer = (struct sqlite_writer *)base;
     int64_t now = clock_unix_ms(writer->clock);
     return books_sweep(&writer->books, now, SWEEP_STEP) == SWEEP_STEP;
 }
+
+static const struct batch_writer_kind writer_kind = {
+    .name = "store",
+    .thread = "sanyao-store",
+    .run = run,
+    .due = due,
+    .sweep = sweep,
+};
