@@ -1,7 +1,7 @@
 #pragma once
 /*
  * failure: why a question got no answer, in the pipeline's own words. http/problem gives each its
- * HTTP status and text.
+ * HTTP status and text. The journal keeps the numbers: new ones come last, before the count.
  */
 enum failure {
     FAILURE_NONE,
@@ -14,6 +14,7 @@ enum failure {
     FAILURE_UPSTREAM_TIMEOUT,
     FAILURE_OVERLOADED,
     FAILURE_SHUTTING_DOWN,
+    FAILURES
 };
 
 /* What is known of the bill. UNKNOWN: sent, no answer seen; money treats it as billed. */

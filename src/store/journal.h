@@ -34,18 +34,25 @@ struct journal_call {
     bool ended; /* is there an outcome? If not, of `settle` only id, triple, number and account are
                    known */
     bool delivered;
-    struct store_settle settle; /* its `op` is not used; no answer any more once delivered */
+    struct store_settle settle; /* its `op` is not used. Once delivered its answer is gone for good:
+                                   not `answered`, and all else as it was */
 };
+
+/* Lines from here on are those of outcomes that are only in memory (see journal_write_outcome). No
+ * line of the file is as high. */
+#define JOURNAL_MEMORY_LINES ((int64_t)1 << 62)
 
 /*
  * Opens or creates the file (mode 0600, one process at a time). Calls that a process that is gone
- * left without an outcome get one: `unknown`. Lines that are delivered and older than `keep_ms` are
- * deleted little by little. NULL with a complaint that names journal.path.
+ * left without an outcome get one: `unknown`, ended now, not answered. Lines that are delivered and
+ * older than `keep_ms` are deleted little by little, all but the newest of them. `clock` must
+ * outlive it. NULL with a complaint that names journal.path.
  */
 struct journal *journal_open(const char *path, int64_t keep_ms, const struct clock *clock,
                              struct complaint *complaint);
 
-/* Tries once more what could not be written. All clients must be detached. */
+/* Writes what is waiting, trying for about a second where the file resists. All clients must be
+ * detached. */
 void journal_close(struct journal *journal);
 
 /* Can it be written? When not, `complaint` says why. Any thread. */
@@ -54,7 +61,8 @@ bool journal_ready(struct journal *journal, struct complaint *complaint);
 /* Look at everything due now: the clock jumped, or the disk may be good again. Any thread. */
 void journal_poke(struct journal *journal);
 
-/* The newest call that is marked as delivered. False: there is none. Any thread. */
+/* The newest call, the highest line, that is marked as delivered. False: there is none. Any thread.
+ */
 bool journal_last_delivered(struct journal *journal, struct ledger_id *id);
 
 struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
@@ -70,14 +78,19 @@ struct journal_intent {
 
 void journal_write_intent(struct journal_client *client, struct journal_intent *intent);
 
-/* An outcome that cannot be written now is kept in memory and tried again, before any intent, and
- * is among the undelivered meanwhile. A call's second outcome changes nothing. Without an intent
- * the outcome makes the line. */
+/*
+ * An outcome that cannot be written now is kept in memory and tried again, every second and before
+ * any intent, and is among the undelivered meanwhile, behind those of the file. It may be marked as
+ * delivered there. A call's second outcome changes nothing. Without an intent the outcome makes the
+ * line.
+ */
 struct journal_outcome {
     struct store_op op;
     const struct store_settle *settle; /* unchanged until done */
     bool written;                      /* out */
     bool repeated;                     /* out: the call had an outcome already */
+    int64_t line;                      /* the journal's own, as what follows */
+    bool delivered;
 };
 
 void journal_write_outcome(struct journal_client *client, struct journal_outcome *outcome);
@@ -86,7 +99,11 @@ void journal_write_outcome(struct journal_client *client, struct journal_outcome
  * the call is delivered twice, which changes nothing. */
 void journal_mark_delivered(struct journal_client *client, const struct ledger_id *id);
 
-/* Up to JOURNAL_FETCH_MOST ended and undelivered calls whose line is higher than `after`, in order.
+/*
+ * Up to JOURNAL_FETCH_MOST ended and undelivered calls whose line is higher than `after`, in order.
+ * Those that are only in memory get lines of the file when they are written: whoever saw lines from
+ * JOURNAL_MEMORY_LINES on begins again at 0. No call is passed over that way: a call that ends late
+ * may lie before `after`, too.
  */
 #define JOURNAL_FETCH_MOST 64
 
@@ -100,8 +117,12 @@ struct journal_fetch {
 
 void journal_fetch_undelivered(struct journal_client *client, struct journal_fetch *fetch);
 
-/* Ended calls reserved at or after `since_ms` (Unix) are to be delivered again: the shared store
- * lost them. */
+/*
+ * Ended calls reserved at or after `since_ms` (Unix) are to be delivered again: the shared store
+ * lost them. Their answers are gone, so that they come not `answered`; with the rest, ledger and
+ * windows are restored. One transaction, which holds up the others: about a second for 200,000
+ * calls.
+ */
 struct journal_redeliver {
     struct store_op op;
     int64_t since_ms;
@@ -112,8 +133,10 @@ void journal_mark_undelivered(struct journal_client *client, struct journal_rede
 
 /*
  * Reads every line of a journal, also one that a running sanyao has open, in order. Stops when
- * `visit` returns false. False with a complaint when the file is no journal or cannot be read. No
- * other thread involved.
+ * `visit` returns false. It is read in pieces: what changes meanwhile may be told as it was before
+ * or after. The file is left as it is; beside a copy in a directory that can be written, SQLite
+ * leaves its own -shm and -wal. False with a complaint when the file is no journal or cannot be
+ * read. No other thread involved.
  */
 bool journal_read(const char *path, bool (*visit)(void *arg, const struct journal_call *call),
                   void *arg, struct complaint *complaint) __attribute__((warn_unused_result));

@@ -252,7 +252,7 @@ static bool open_to_look(struct sqlite_file *file, struct complaint *complaint) 
         sqlite3_busy_timeout(file->db, LOOK_WAIT_MS);
         code = sqlite3_exec(file->db, "PRAGMA user_version", NULL, NULL, NULL);
     }
-    if (code == SQLITE_CANTOPEN && is_alone(file)) {
+    if ((code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && is_alone(file)) {
         sqlite3_close(file->db);
         code = open_as_it_lies(file);
     }

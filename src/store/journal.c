@@ -1,0 +1,186 @@
+#include "store/journal.h"
+
+#include <stdlib.h>
+
+#include "store/journal_books.h"
+#include "store/journal_writer.h"
+#include "store/mailroom.h"
+#include "store/sqlite_file.h"
+#include "store/sqlite_thread.h"
+
+#define READ_AT_ONCE 64
+
+extern const char journal_schema_1_sql[];
+
+static const char *const schema_steps[JOURNAL_SCHEMA + 1] = {
+    [1] = journal_schema_1_sql,
+};
+
+static const struct sqlite_kind journal_file = {
+    .name = "sanyao journal",
+    .setting = "journal.path",
+    .application_id = 0x53594a4c, /* "SYJL" */
+    .newest = JOURNAL_SCHEMA,
+    .steps = schema_steps,
+};
+
+struct journal {
+    struct sqlite_file file;
+    struct journal_writer writer;
+    struct mailroom room;
+    struct sqlite_thread thread;
+};
+
+struct journal_client {
+    struct mailbox box;
+    struct journal *journal;
+};
+
+/* What was built before it is taken down again when a step fails. */
+static bool start(struct journal *journal, const char *path, int64_t keep_ms,
+                  const struct clock *clock, struct complaint *complaint) {
+    if (!*path)
+        return complain(complaint, "journal.path: a shared store needs a journal: write the path "
+                                   "of a file on this machine's own disk");
+    if (!sqlite_file_open(&journal->file, &journal_file, path, complaint))
+        return false;
+    if (journal_writer_open(&journal->writer, journal->file.db, keep_ms, clock, complaint)) {
+        if (!mailroom_init(&journal->room)) {
+            complain(complaint, "journal.path: no resources for a mutex");
+        } else {
+            if (sqlite_thread_start(&journal->thread, &journal->writer.base, &journal->room, clock,
+                                    complaint))
+                return true;
+            mailroom_free(&journal->room);
+        }
+        journal_writer_close(&journal->writer);
+    }
+    sqlite_file_close(&journal->file);
+    return false;
+}
+
+struct journal *journal_open(const char *path, int64_t keep_ms, const struct clock *clock,
+                             struct complaint *complaint) {
+    struct journal *journal = calloc(1, sizeof *journal);
+    if (!journal) {
+        complain(complaint, "journal.path: out of memory");
+        return NULL;
+    }
+    if (start(journal, path, keep_ms, clock, complaint))
+        return journal;
+    free(journal);
+    return NULL;
+}
+
+void journal_close(struct journal *journal) {
+    sqlite_thread_stop(&journal->thread);
+    mailroom_free(&journal->room);
+    journal_writer_close(&journal->writer);
+    sqlite_file_close(&journal->file);
+    free(journal);
+}
+
+bool journal_ready(struct journal *journal, struct complaint *complaint) {
+    return sqlite_thread_ready(&journal->thread, complaint);
+}
+
+void journal_poke(struct journal *journal) {
+    sqlite_thread_poke(&journal->thread);
+}
+
+bool journal_last_delivered(struct journal *journal, struct ledger_id *id) {
+    struct journal_mark last = journal_writer_last(&journal->writer);
+    *id = last.id;
+    return last.line > 0;
+}
+
+struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
+                                      struct complaint *complaint) {
+    struct journal_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        complain(complaint, "journal.path: out of memory");
+        return NULL;
+    }
+    client->journal = journal;
+    if (mailroom_add(&journal->room, &client->box, loop, NULL, NULL))
+        return client;
+    complain(complaint, "journal.path: no resources for a wake-up across threads");
+    free(client);
+    return NULL;
+}
+
+static void on_gone(struct mailbox *box) {
+    free((struct journal_client *)box);
+}
+
+void journal_detach(struct journal_client *client) {
+    mailroom_remove(&client->box, on_gone);
+}
+
+/* `told`: whom to tell; NULL: nobody, and the operation is freed. */
+static void submit(struct journal_client *client, struct store_op *op, enum journal_op_kind kind,
+                   struct store_client *told) {
+    op->next = NULL;
+    op->client = told;
+    op->kind = (int)kind;
+    op->changed = false;
+    sqlite_thread_submit(&client->journal->thread, op);
+}
+
+void journal_write_intent(struct journal_client *client, struct journal_intent *intent) {
+    submit(client, &intent->op, JOURNAL_OP_INTENT, &client->box.client);
+}
+
+void journal_write_outcome(struct journal_client *client, struct journal_outcome *outcome) {
+    outcome->repeated = false;
+    outcome->delivered = false;
+    submit(client, &outcome->op, JOURNAL_OP_OUTCOME, &client->box.client);
+}
+
+void journal_mark_delivered(struct journal_client *client, const struct ledger_id *id) {
+    struct journal_marking *marking = malloc(sizeof *marking);
+    if (!marking)
+        return;
+    marking->id = *id;
+    submit(client, &marking->op, JOURNAL_OP_MARK, NULL);
+}
+
+void journal_fetch_undelivered(struct journal_client *client, struct journal_fetch *fetch) {
+    submit(client, &fetch->op, JOURNAL_OP_FETCH, &client->box.client);
+}
+
+void journal_mark_undelivered(struct journal_client *client, struct journal_redeliver *redeliver) {
+    submit(client, &redeliver->op, JOURNAL_OP_REDELIVER, &client->box.client);
+}
+
+/* In pieces: one long read would keep the writer's write-ahead log from being emptied. */
+static bool read_all(sqlite3_stmt *all, struct journal_call *calls,
+                     bool (*visit)(void *arg, const struct journal_call *call), void *arg) {
+    int64_t after = 0;
+    int count;
+    while ((count = journal_books_read(all, after, calls, READ_AT_ONCE)) > 0) {
+        for (int i = 0; i < count; i++) {
+            if (!visit(arg, &calls[i]))
+                return true;
+        }
+        after = calls[count - 1].line;
+    }
+    return count == 0;
+}
+
+bool journal_read(const char *path, bool (*visit)(void *arg, const struct journal_call *call),
+                  void *arg, struct complaint *complaint) {
+    sqlite3 *db = sqlite_file_look(&journal_file, path, complaint);
+    if (!db)
+        return false;
+    struct journal_call *calls = malloc(READ_AT_ONCE * sizeof *calls);
+    sqlite3_stmt *all = journal_books_prepare_all(db);
+    bool done = calls && all && read_all(all, calls, visit, arg);
+    if (!done)
+        complain(complaint, "journal.path: cannot read %s: %s", path,
+                 calls ? sqlite3_errmsg(db) : "out of memory");
+    free(calls);
+    sqlite3_finalize(all);
+    sqlite3_close(db);
+    return done;
+}

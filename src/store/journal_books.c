@@ -1,0 +1,329 @@
+#include "store/journal_books.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite_statement.h"
+
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x)  TEXT_OF_(x)
+
+#define CALL_COLUMNS                                                                               \
+    "id, triple, number, client, credential, package, state, billed, http_status, status, "        \
+    "trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, close_ms, failure, "         \
+    "delivered, line"
+
+/* Their places in a row of CALL_COLUMNS; those up to FAILURE are also, plus 1, the places of what
+ * JOURNAL_END binds. */
+enum call_column {
+    ID,
+    TRIPLE,
+    NUMBER,
+    CLIENT,
+    CREDENTIAL,
+    PACKAGE,
+    STATE,
+    BILLED,
+    HTTP_STATUS,
+    STATUS,
+    TRACE_ID,
+    LATENCY,
+    SETTLED_AT,
+    KEEP,
+    ANSWER,
+    RETAIN_UNTIL,
+    CLOSE,
+    FAILURE,
+    DELIVERED,
+    LINE,
+};
+
+static const char all_sql[] =
+    "SELECT " CALL_COLUMNS " FROM calls WHERE line > ?1 ORDER BY line LIMIT ?2";
+
+/* Where an index is named, a planner that knows no sizes might read every line instead. */
+static const char *const sql[JOURNAL_STATEMENTS] = {
+    [JOURNAL_BEGIN] = "BEGIN IMMEDIATE",
+    [JOURNAL_COMMIT] = "COMMIT",
+    [JOURNAL_ROLLBACK] = "ROLLBACK",
+    [JOURNAL_PROBE] = "PRAGMA user_version = " TEXT_OF(JOURNAL_SCHEMA),
+    [JOURNAL_RECOVER] = "UPDATE calls INDEXED BY calls_open SET state = 'unknown', billed = NULL, "
+                        "latency_ms = 0, settled_at_ms = ?1, failure = ?2 WHERE state = 'reserved'",
+    [JOURNAL_INTEND] = "INSERT INTO calls (id, triple, number, client, credential, package, state) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'reserved') ON CONFLICT (id) DO NOTHING",
+    [JOURNAL_END] =
+        "INSERT INTO calls (id, triple, number, client, credential, package, state, billed, "
+        "http_status, status, trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, "
+        "close_ms, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+        "?15, ?16, ?17, ?18) ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
+        "billed = excluded.billed, http_status = excluded.http_status, status = excluded.status, "
+        "trace_id = excluded.trace_id, latency_ms = excluded.latency_ms, "
+        "settled_at_ms = excluded.settled_at_ms, keep = excluded.keep, answer = excluded.answer, "
+        "retain_until = excluded.retain_until, close_ms = excluded.close_ms, "
+        "failure = excluded.failure WHERE state = 'reserved'",
+    [JOURNAL_DELIVER] = "UPDATE calls SET delivered = 1, answer = NULL WHERE id = ?1 "
+                        "AND delivered = 0 AND state <> 'reserved' RETURNING line",
+    [JOURNAL_REDELIVER] = "UPDATE calls INDEXED BY calls_delivered SET delivered = 0 "
+                          "WHERE delivered = 1 AND id >= ?1",
+    [JOURNAL_UNDELIVERED] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_undelivered "
+                            "WHERE delivered = 0 AND state <> 'reserved' AND line > ?1 "
+                            "ORDER BY line LIMIT ?2",
+    /* From the end backwards, past those that wait. */
+    [JOURNAL_NEWEST] = "SELECT line, id FROM calls NOT INDEXED WHERE delivered = 1 "
+                       "ORDER BY line DESC LIMIT 1",
+    [JOURNAL_SWEEP] = "DELETE FROM calls WHERE line IN (SELECT line FROM calls INDEXED BY "
+                      "calls_delivered WHERE delivered = 1 AND id < ?1 AND line <> ?2 "
+                      "ORDER BY id LIMIT ?3)",
+};
+
+static bool note_trouble(struct journal_books *books) {
+    snprintf(books->trouble, sizeof books->trouble, "%s", sqlite3_errmsg(books->db));
+    return false;
+}
+
+bool journal_books_open(struct journal_books *books, sqlite3 *db, struct complaint *complaint) {
+    *books = (struct journal_books){.db = db};
+    for (int which = 0; which < JOURNAL_STATEMENTS; which++) {
+        if (!statement_prepare(db, sql[which], &books->statements[which])) {
+            complain(complaint, "journal.path: the file is no whole sanyao journal: %s",
+                     sqlite3_errmsg(db));
+            journal_books_close(books);
+            return false;
+        }
+    }
+    return true;
+}
+
+void journal_books_close(struct journal_books *books) {
+    for (int which = 0; which < JOURNAL_STATEMENTS; which++)
+        sqlite3_finalize(books->statements[which]);
+}
+
+/* Runs a statement that gives no rows. */
+static bool run(struct journal_books *books, enum journal_statement which) {
+    sqlite3_stmt *statement = books->statements[which];
+    bool done = sqlite3_step(statement) == SQLITE_DONE || note_trouble(books);
+    sqlite3_reset(statement);
+    return done;
+}
+
+bool journal_books_begin(struct journal_books *books) {
+    return run(books, JOURNAL_BEGIN);
+}
+
+bool journal_books_commit(struct journal_books *books) {
+    return run(books, JOURNAL_COMMIT);
+}
+
+void journal_books_rollback(struct journal_books *books) {
+    if (sqlite3_get_autocommit(books->db))
+        return;
+    sqlite3_step(books->statements[JOURNAL_ROLLBACK]);
+    sqlite3_reset(books->statements[JOURNAL_ROLLBACK]);
+}
+
+bool journal_books_probe(struct journal_books *books) {
+    return run(books, JOURNAL_PROBE);
+}
+
+int64_t journal_books_recover(struct journal_books *books, int64_t unix_ms) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_RECOVER];
+    sqlite3_bind_int64(statement, 1, unix_ms);
+    sqlite3_bind_int(statement, 2, FAILURE_UPSTREAM_TIMEOUT);
+    return run(books, JOURNAL_RECOVER) ? sqlite3_changes64(books->db) : -1;
+}
+
+static void bind_call(sqlite3_stmt *statement, const struct ledger_id *id,
+                      const struct digest *triple, const struct digest *number,
+                      const struct ledger_account *account) {
+    bind_bytes(statement, ID + 1, id->bytes, sizeof id->bytes);
+    bind_bytes(statement, TRIPLE + 1, triple->bytes, DIGEST_SIZE);
+    bind_bytes(statement, NUMBER + 1, number->bytes, DIGEST_SIZE);
+    bind_text(statement, CLIENT + 1, account->client_id);
+    bind_text(statement, CREDENTIAL + 1, account->credential);
+    bind_text_or_null(statement, PACKAGE + 1, account->package);
+}
+
+bool journal_books_intend(struct journal_books *books, const struct store_admit *admit) {
+    bind_call(books->statements[JOURNAL_INTEND], &admit->id, &admit->triple, &admit->number,
+              &admit->account);
+    return run(books, JOURNAL_INTEND);
+}
+
+static void bind_outcome(sqlite3_stmt *statement, const struct ledger_outcome *outcome) {
+    bind_text(statement, STATE + 1, ledger_state_name[outcome->state]);
+    bind_billed(statement, BILLED + 1, outcome->billed);
+    bind_int_or_null(statement, HTTP_STATUS + 1, outcome->http_status);
+    bind_text_or_null(statement, STATUS + 1, outcome->status);
+    bind_text_or_null(statement, TRACE_ID + 1, outcome->trace_id);
+    sqlite3_bind_int64(statement, LATENCY + 1, outcome->latency_ms);
+    sqlite3_bind_int64(statement, SETTLED_AT + 1, outcome->settled_at_ms);
+}
+
+bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
+                       bool *repeated) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_END];
+    uint8_t answer[ANSWER_ENCODED_MAX];
+    bind_call(statement, &settle->id, &settle->triple, &settle->number, &settle->account);
+    bind_outcome(statement, &settle->ledger);
+    sqlite3_bind_int(statement, KEEP + 1, settle->answered && settle->keep);
+    if (settle->answered)
+        bind_bytes(statement, ANSWER + 1, answer, (int)answer_encode(&settle->answer, answer));
+    sqlite3_bind_int64(statement, RETAIN_UNTIL + 1, settle->retain_until);
+    sqlite3_bind_int64(statement, CLOSE + 1, settle->close_ms);
+    sqlite3_bind_int(statement, FAILURE + 1, (int)settle->failure);
+    bool done = run(books, JOURNAL_END);
+    sqlite3_clear_bindings(statement);
+    *repeated = done && sqlite3_changes(books->db) == 0;
+    return done;
+}
+
+bool journal_books_deliver(struct journal_books *books, const struct ledger_id *id,
+                           struct journal_mark *mark) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_DELIVER];
+    bind_bytes(statement, 1, id->bytes, sizeof id->bytes);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        int64_t line = sqlite3_column_int64(statement, 0);
+        if (line > mark->line)
+            *mark = (struct journal_mark){line, *id};
+        code = sqlite3_step(statement);
+    }
+    bool done = code == SQLITE_DONE || note_trouble(books);
+    sqlite3_reset(statement);
+    return done;
+}
+
+/* The first id that can be of that time. */
+static struct ledger_id first_id(int64_t unix_ms) {
+    const int64_t last_ms = ((int64_t)1 << 48) - 1;
+    struct ledger_id id = {{0}};
+    int64_t ms = unix_ms < 0 ? 0 : unix_ms;
+    ms = ms > last_ms ? last_ms : ms;
+    for (int i = 0; i < 6; i++)
+        id.bytes[i] = (uint8_t)((uint64_t)ms >> (40 - 8 * i));
+    return id;
+}
+
+int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms) {
+    struct ledger_id first = first_id(since_ms);
+    bind_bytes(books->statements[JOURNAL_REDELIVER], 1, first.bytes, sizeof first.bytes);
+    return run(books, JOURNAL_REDELIVER) ? sqlite3_changes64(books->db) : -1;
+}
+
+static void read_bytes(sqlite3_stmt *row, enum call_column column, void *bytes, size_t size) {
+    const void *value = sqlite3_column_blob(row, (int)column);
+    if (value && (size_t)sqlite3_column_bytes(row, (int)column) == size)
+        memcpy(bytes, value, size);
+}
+
+static void read_text(sqlite3_stmt *row, enum call_column column, char *text, size_t size) {
+    const unsigned char *value = sqlite3_column_text(row, (int)column);
+    snprintf(text, size, "%s", value ? (const char *)value : "");
+}
+
+bool journal_books_newest(struct journal_books *books, struct journal_mark *mark) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_NEWEST];
+    *mark = (struct journal_mark){0};
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        mark->line = sqlite3_column_int64(statement, 0);
+        const void *id = sqlite3_column_blob(statement, 1);
+        memcpy(mark->id.bytes, id, sizeof mark->id.bytes); /* the schema checks its size */
+    }
+    bool done = code == SQLITE_ROW || code == SQLITE_DONE || note_trouble(books);
+    sqlite3_reset(statement);
+    return done;
+}
+
+static enum ledger_state read_state(sqlite3_stmt *row) {
+    char name[16];
+    read_text(row, STATE, name, sizeof name);
+    for (int state = 0; state < LEDGER_STATES; state++) {
+        if (strcmp(name, ledger_state_name[state]) == 0)
+            return (enum ledger_state)state;
+    }
+    return LEDGER_UNKNOWN;
+}
+
+static enum billed read_billed(sqlite3_stmt *row) {
+    if (sqlite3_column_type(row, BILLED) == SQLITE_NULL)
+        return BILLED_UNKNOWN;
+    return sqlite3_column_int(row, BILLED) ? BILLED_YES : BILLED_NO;
+}
+
+/* One that a later version made up is a failure all the same. */
+static enum failure read_failure(sqlite3_stmt *row) {
+    int64_t failure = sqlite3_column_int64(row, FAILURE);
+    return failure >= 0 && failure < FAILURES ? (enum failure)failure
+                                              : FAILURE_UPSTREAM_UNAVAILABLE;
+}
+
+static void read_outcome(sqlite3_stmt *row, struct store_settle *settle) {
+    struct ledger_outcome *outcome = &settle->ledger;
+    outcome->state = read_state(row);
+    outcome->billed = read_billed(row);
+    outcome->http_status = sqlite3_column_int(row, HTTP_STATUS);
+    read_text(row, STATUS, outcome->status, sizeof outcome->status);
+    read_text(row, TRACE_ID, outcome->trace_id, sizeof outcome->trace_id);
+    outcome->latency_ms = sqlite3_column_int64(row, LATENCY);
+    outcome->settled_at_ms = sqlite3_column_int64(row, SETTLED_AT);
+    settle->retain_until = sqlite3_column_int64(row, RETAIN_UNTIL);
+    settle->close_ms = sqlite3_column_int64(row, CLOSE);
+    settle->failure = read_failure(row);
+
+    const void *answer = sqlite3_column_blob(row, ANSWER);
+    size_t size = (size_t)sqlite3_column_bytes(row, ANSWER);
+    settle->answered = answer && answer_decode(answer, size, &settle->answer);
+    settle->keep = settle->answered && sqlite3_column_int(row, KEEP);
+}
+
+static void read_call(sqlite3_stmt *row, struct journal_call *call) {
+    memset(call, 0, sizeof *call);
+    struct store_settle *settle = &call->settle;
+    struct ledger_account *account = &settle->account;
+    call->line = sqlite3_column_int64(row, LINE);
+    call->delivered = sqlite3_column_int(row, DELIVERED);
+    read_bytes(row, ID, settle->id.bytes, sizeof settle->id.bytes);
+    read_bytes(row, TRIPLE, settle->triple.bytes, DIGEST_SIZE);
+    read_bytes(row, NUMBER, settle->number.bytes, DIGEST_SIZE);
+    read_text(row, CLIENT, account->client_id, sizeof account->client_id);
+    read_text(row, CREDENTIAL, account->credential, sizeof account->credential);
+    read_text(row, PACKAGE, account->package, sizeof account->package);
+    read_outcome(row, settle);
+    call->ended = settle->ledger.state != LEDGER_RESERVED;
+}
+
+int journal_books_read(sqlite3_stmt *all, int64_t after, struct journal_call *calls, int most) {
+    int count = 0;
+    int code;
+    sqlite3_bind_int64(all, 1, after);
+    sqlite3_bind_int(all, 2, most);
+    while ((code = sqlite3_step(all)) == SQLITE_ROW && count < most)
+        read_call(all, &calls[count++]);
+    /* At once: an open read keeps the write-ahead log from being emptied. */
+    sqlite3_reset(all);
+    return code == SQLITE_DONE ? count : -1;
+}
+
+int journal_books_undelivered(struct journal_books *books, int64_t after,
+                              struct journal_call *calls, int most) {
+    int count = journal_books_read(books->statements[JOURNAL_UNDELIVERED], after, calls, most);
+    if (count < 0)
+        note_trouble(books);
+    return count;
+}
+
+int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t spared, int most) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_SWEEP];
+    struct ledger_id first = first_id(unix_ms);
+    bind_bytes(statement, 1, first.bytes, sizeof first.bytes);
+    sqlite3_bind_int64(statement, 2, spared);
+    sqlite3_bind_int(statement, 3, most);
+    return run(books, JOURNAL_SWEEP) ? sqlite3_changes(books->db) : -1;
+}
+
+sqlite3_stmt *journal_books_prepare_all(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    return statement_prepare(db, all_sql, &statement) ? statement : NULL;
+}

@@ -1,0 +1,94 @@
+#pragma once
+/*
+ * journal_books: the journal's statements, prepared once: what is written and read, in which words.
+ *
+ * The one writing connection's, inside transactions that the caller begins and ends; a function
+ * that fails leaves in `trouble` why, and the caller rolls back. One thread at a time. Private to
+ * this room.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sqlite3.h>
+
+#include "store/journal.h"
+
+#define JOURNAL_SCHEMA 1 /* the newest version of the schema */
+
+enum journal_statement {
+    JOURNAL_BEGIN,
+    JOURNAL_COMMIT,
+    JOURNAL_ROLLBACK,
+    JOURNAL_PROBE,
+    JOURNAL_RECOVER,
+    JOURNAL_INTEND,
+    JOURNAL_END,
+    JOURNAL_DELIVER,
+    JOURNAL_REDELIVER,
+    JOURNAL_UNDELIVERED,
+    JOURNAL_NEWEST,
+    JOURNAL_SWEEP,
+    JOURNAL_STATEMENTS
+};
+
+struct journal_books {
+    sqlite3 *db;
+    sqlite3_stmt *statements[JOURNAL_STATEMENTS];
+    char trouble[256];
+};
+
+/* A line that is marked as delivered; `line` 0: there is none. */
+struct journal_mark {
+    int64_t line;
+    struct ledger_id id;
+};
+
+/* False with a complaint, and nothing left open. */
+bool journal_books_open(struct journal_books *books, sqlite3 *db, struct complaint *complaint)
+    __attribute__((warn_unused_result));
+void journal_books_close(struct journal_books *books);
+
+bool journal_books_begin(struct journal_books *books) __attribute__((warn_unused_result));
+bool journal_books_commit(struct journal_books *books) __attribute__((warn_unused_result));
+/* Also where no transaction is open any more. */
+void journal_books_rollback(struct journal_books *books);
+
+/* Writes something that changes nothing: can the file be written again? */
+bool journal_books_probe(struct journal_books *books) __attribute__((warn_unused_result));
+
+/* Calls without an outcome become `unknown`, as of `unix_ms`. How many; -1 when it failed. */
+int64_t journal_books_recover(struct journal_books *books, int64_t unix_ms);
+
+/* Does nothing where the call has a line. */
+bool journal_books_intend(struct journal_books *books, const struct store_admit *admit)
+    __attribute__((warn_unused_result));
+
+/* Makes the line where there is none. `repeated`: there was an outcome, and nothing changed. */
+bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
+                       bool *repeated) __attribute__((warn_unused_result));
+
+/* Marks the call and drops its answer. `mark` becomes it where that is the higher line. Does
+ * nothing for a call that has not ended, that is delivered, or that is not there. */
+bool journal_books_deliver(struct journal_books *books, const struct ledger_id *id,
+                           struct journal_mark *mark) __attribute__((warn_unused_result));
+
+/* Takes the marks off calls reserved at `since_ms` or later. How many; -1 when it failed. */
+int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms);
+
+/* The highest line that is marked. */
+bool journal_books_newest(struct journal_books *books, struct journal_mark *mark)
+    __attribute__((warn_unused_result));
+
+/* Up to `most` calls behind the line `after` that ended and are not delivered, in order. How many;
+ * -1 when it failed. */
+int journal_books_undelivered(struct journal_books *books, int64_t after,
+                              struct journal_call *calls, int most);
+
+/* Deletes up to `most` delivered calls reserved before `unix_ms`, but for the line `spared`. How
+ * many; -1 when it failed. */
+int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t spared, int most);
+
+/* The same as journal_books_undelivered on a reader's own connection, of all calls. NULL: the
+ * connection says why. */
+sqlite3_stmt *journal_books_prepare_all(sqlite3 *db);
+int journal_books_read(sqlite3_stmt *all, int64_t after, struct journal_call *calls, int most);

@@ -1,0 +1,36 @@
+-- The journal, schema version 1: one line for every call that this process intended to make.
+-- sqlite_file.c runs it and sets the version and the application id.
+
+-- `line` ascends in the order in which intents were written and is never used again. The id is a UUID
+-- of version 7, which tells when the call was reserved. `state` is 'reserved' until the outcome was
+-- written; what belongs to the outcome means nothing before. `billed` is 0, 1, or NULL where nobody
+-- knows. `failure` is the number of core/failure.h. `answer` is the encoded answer (core/answer.h); it
+-- is NULL where there is none, and once it was delivered.
+CREATE TABLE calls (
+    line          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id            BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    triple        BLOB    NOT NULL CHECK (length(triple) = 16),
+    number        BLOB    NOT NULL CHECK (length(number) = 16),
+    client        TEXT    NOT NULL,
+    credential    TEXT    NOT NULL,
+    package       TEXT,
+    state         TEXT    NOT NULL CHECK (state IN ('reserved', 'settled', 'released', 'unknown')),
+    billed        INTEGER CHECK (billed IN (0, 1)),
+    http_status   INTEGER,
+    status        TEXT,
+    trace_id      TEXT,
+    latency_ms    INTEGER,
+    settled_at_ms INTEGER,
+    keep          INTEGER NOT NULL DEFAULT 0 CHECK (keep IN (0, 1)),
+    answer        BLOB,
+    retain_until  INTEGER NOT NULL DEFAULT 0,
+    close_ms      INTEGER NOT NULL DEFAULT 0,
+    failure       INTEGER NOT NULL DEFAULT 0,
+    delivered     INTEGER NOT NULL DEFAULT 0 CHECK (delivered IN (0, 1))
+) STRICT;
+
+-- Calls under way, so that those a crash left are found without reading every line; calls that wait
+-- to be delivered; and delivered ones by their time, for the sweep and for delivering them again.
+CREATE INDEX calls_open ON calls (line) WHERE state = 'reserved';
+CREATE INDEX calls_undelivered ON calls (line) WHERE delivered = 0 AND state <> 'reserved';
+CREATE INDEX calls_delivered ON calls (id) WHERE delivered = 1;
