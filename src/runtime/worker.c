@@ -46,7 +46,10 @@ struct worker {
 
 static void on_changed(void *arg, const struct digest *triple) {
     struct worker *worker = arg;
-    memory_drop(worker->memory, triple);
+    if (triple != NULL)
+        memory_drop(worker->memory, triple);
+    else
+        memory_drop_all(worker->memory);
 }
 
 /* --- the end --- */
@@ -66,11 +69,13 @@ static void free_parts(struct worker *worker) {
     uv_loop_close(&worker->loop);
 }
 
+/* When everybody was answered, only our own calls are worth waiting for. */
 static bool is_done(const struct worker *worker) {
     for (int i = 0; i < worker->server_count; i++) {
         if (server_active(worker->servers[i]) > 0)
             return false;
     }
+    store_stop_following(worker->store);
     return verifier_is_idle(worker->verifier);
 }
 

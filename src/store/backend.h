@@ -25,6 +25,8 @@ struct store_backend {
     enum store_outcome (*find)(struct store_client *client, struct store_find *find);
     void (*admit)(struct store_client *client, struct store_admit *admit);
     void (*settle)(struct store_client *client, struct store_settle *settle);
+    /* NULL: whoever is followed is of this process, and ends soon. */
+    void (*stop_following)(struct store_client *client);
 };
 
 struct store {
@@ -38,3 +40,4 @@ struct store_client {
 enum store_op_kind { STORE_OP_FIND, STORE_OP_ADMIT, STORE_OP_SETTLE };
 
 extern const struct store_backend store_sqlite_backend;
+extern const struct store_backend store_redis_backend;

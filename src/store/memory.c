@@ -189,6 +189,13 @@ void memory_drop(struct memory *memory, const struct digest *triple) {
         leave(memory, place);
 }
 
+void memory_drop_all(struct memory *memory) {
+    for (size_t i = 0; i < memory->count; i++)
+        free(memory->entries[i].value);
+    memory->count = 0;
+    memset(memory->index, 0, (memory->mask + 1) * sizeof *memory->index);
+}
+
 size_t memory_count(const struct memory *memory) {
     return memory->count;
 }

@@ -26,4 +26,6 @@ bool memory_get(struct memory *memory, const struct digest *triple, struct answe
 
 void memory_drop(struct memory *memory, const struct digest *triple);
 
+void memory_drop_all(struct memory *memory);
+
 size_t memory_count(const struct memory *memory);

@@ -4,7 +4,7 @@
 
 #include "store/backend.h"
 
-static const struct store_backend *const backends[] = {&store_sqlite_backend};
+static const struct store_backend *const backends[] = {&store_sqlite_backend, &store_redis_backend};
 
 static const struct store_backend *backend_of(const char *url) {
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
@@ -20,7 +20,7 @@ struct store *store_open(const struct store_settings *settings, const struct clo
     if (!backend) {
         /* Not the address itself: it may hold a password. */
         complain(complaint, "store.url names no kind of store that this program knows: write "
-                            "sqlite:PATH");
+                            "sqlite:PATH or redis://HOST:PORT/0");
         return NULL;
     }
     struct store *store = backend->open(settings, clock, complaint);
@@ -66,6 +66,11 @@ void store_admit(struct store_client *client, struct store_admit *admit) {
 void store_settle(struct store_client *client, struct store_settle *settle) {
     address(&settle->op, client, STORE_OP_SETTLE);
     client->backend->settle(client, settle);
+}
+
+void store_stop_following(struct store_client *client) {
+    if (client->backend->stop_following)
+        client->backend->stop_following(client);
 }
 
 bool store_ready(struct store *store, struct complaint *complaint) {

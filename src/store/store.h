@@ -60,6 +60,7 @@ struct store_op {
     struct store_client *client;
     int kind;
     bool changed;
+    uint64_t mark;
 };
 
 struct store_find {
@@ -138,7 +139,9 @@ void store_close(struct store *store);
 /*
  * A worker's handle on its loop. `changed` is called (on that loop) after another client's
  * settlement stored an answer, so that a memory cache can drop its own; also after this client's
- * own, when it was delivered late. Notices and `done` come in the order in which things happened.
+ * own, when it was delivered late. With NULL: notices may have been missed, so nothing that is
+ * remembered is sure to be the newest. Notices and `done` come in the order in which things
+ * happened.
  */
 struct store_client *store_attach(struct store *store, uv_loop_t *loop,
                                   void (*changed)(void *arg, const struct digest *triple),
@@ -157,6 +160,10 @@ enum store_outcome store_find(struct store_client *client, struct store_find *fi
 /* `done` is always called later, never before this returns. */
 void store_admit(struct store_client *client, struct store_admit *admit);
 void store_settle(struct store_client *client, struct store_settle *settle);
+
+/* Before the client leaves: admits that wait for somebody else's call end away, since the caller
+ * has nobody left who wants the answer. Those that lead are not touched. */
+void store_stop_following(struct store_client *client);
 
 /* Able to admit? When not, `complaint` says why. Any thread. */
 bool store_ready(struct store *store, struct complaint *complaint);

@@ -63,14 +63,30 @@ struct rig {
 
 static inline void rig_on_changed(void *arg, const struct digest *triple) {
     struct rig_client *client = arg;
+    if (!triple) /* nothing is remembered here */
+        return;
     client->changed = *triple;
     client->notices++;
 }
 
-static inline void rig_open(struct rig *rig, const char *url, const struct clock *clock) {
+/* A shared store is connected to while the loops turn. */
+static inline void rig_wait_until_ready(struct rig *rig) {
+    struct complaint complaint = {""};
+    int64_t deadline = clock_monotonic_ms(&clock_system) + RIG_DEADLINE_MS;
+    while (!store_ready(rig->store, &complaint)) {
+        for (int i = 0; i < RIG_CLIENTS; i++)
+            uv_run(&rig->clients[i].loop, UV_RUN_NOWAIT);
+        if (clock_monotonic_ms(&clock_system) > deadline)
+            fail_msg("not ready before the deadline: %s", complaint.text);
+        usleep(100);
+    }
+}
+
+static inline void rig_open_with(struct rig *rig, const struct store_settings *settings,
+                                 const struct clock *clock) {
     struct complaint complaint = {""};
     memset(rig, 0, sizeof *rig);
-    rig->store = store_open(&(struct store_settings){.url = url}, clock, &complaint);
+    rig->store = store_open(settings, clock, &complaint);
     if (!rig->store)
         fail_msg("store_open: %s", complaint.text);
     for (int i = 0; i < RIG_CLIENTS; i++) {
@@ -81,6 +97,11 @@ static inline void rig_open(struct rig *rig, const char *url, const struct clock
         if (!client->client)
             fail_msg("store_attach: %s", complaint.text);
     }
+    rig_wait_until_ready(rig);
+}
+
+static inline void rig_open(struct rig *rig, const char *url, const struct clock *clock) {
+    rig_open_with(rig, &(struct store_settings){.url = url}, clock);
 }
 
 static inline void rig_detach(struct rig *rig) {
@@ -116,6 +137,14 @@ static inline struct digest rig_digest(void) {
     return digest;
 }
 
+/* The number that a question is about: a part of it, so always the same. */
+static inline struct digest rig_number_of(const struct digest *triple) {
+    struct digest number;
+    for (int i = 0; i < DIGEST_SIZE; i++)
+        number.bytes[i] = (uint8_t)~triple->bytes[DIGEST_SIZE - 1 - i];
+    return number;
+}
+
 /* A question, asked and settled by whoever leads. */
 struct rig_admit {
     struct store_admit admit;
@@ -143,7 +172,7 @@ static inline void rig_prepare(struct rig_admit *asked, const struct digest *tri
     asked->admit.op.done = rig_on_admitted;
     asked->admit.id = ledger_id_make(clock_unix_ms(&clock_system));
     asked->admit.triple = *triple;
-    asked->admit.number = rig_digest();
+    asked->admit.number = rig_number_of(triple);
     asked->admit.wish = wish;
     asked->admit.lease_ms = RIG_LEASE_MS;
     strcpy(asked->admit.account.client_id, "tester");
@@ -235,7 +264,8 @@ static inline void rig_on_found(struct store_op *op) {
 
 static inline enum store_outcome rig_find(struct rig *rig, int client, const struct digest *triple,
                                           struct answer *answer) {
-    struct rig_find asked = {.find = {.op.done = rig_on_found, .triple = *triple}};
+    struct rig_find asked = {
+        .find = {.op.done = rig_on_found, .triple = *triple, .number = rig_number_of(triple)}};
     enum store_outcome outcome = store_find(rig->clients[client].client, &asked.find);
     if (outcome == STORE_PENDING)
         rig_wait(rig, &asked.done, 1);

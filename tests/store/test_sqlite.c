@@ -615,6 +615,32 @@ static void closing_writes_what_waits(void **state) {
     expect(scene, "SELECT count(*) FROM answers", NULL, "1");
 }
 
+extern const char store_schema_1_sql[];
+
+static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state) {
+    struct scene *scene = *state;
+    struct digest triple = rig_digest();
+    struct rig_admit asked;
+    char sql[600];
+    char hex[DIGEST_SHORT_SIZE];
+    rig_prepare(&asked, &triple, FRESHNESS_ANY);
+    asked.admit.limit = (struct store_number_limit){1, 1000};
+    sqlite3 *db = open_beside(scene);
+    execute(db, store_schema_1_sql);
+    digest_short(&asked.admit.number, hex);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO ledger (id, reserved_at_ms, settled_at_ms, client, credential, state, "
+             "number) VALUES (randomblob(16), %lld, 1, 'c', 'main', 'settled', x'%s')",
+             START_S * 1000LL, hex);
+    execute(db, sql);
+    execute(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 1");
+    sqlite3_close(db);
+    open_scene(scene);
+    rig_submit(&scene->rig, 0, &asked);
+    rig_expect(&scene->rig, &asked, STORE_CLOSED);
+    rig_close(&scene->rig);
+}
+
 int main(void) {
     if (sodium_init() < 0)
         return 1;
@@ -642,6 +668,7 @@ int main(void) {
         SCENE(a_transaction_that_needs_no_room_does_not_prove_a_disk_with_room),
         SCENE(a_lease_taken_in_vain_is_taken_back),
         SCENE(closing_writes_what_waits),
+        SCENE(a_store_of_version_1_is_brought_up_with_all_it_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

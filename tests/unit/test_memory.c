@@ -213,12 +213,28 @@ static void a_hundred_thousand_answers_take_less_than_15_megabytes(void **state)
     memory_free(memory);
 }
 
+static void when_all_is_dropped_there_is_room_anew(void **state) {
+    (void)state;
+    struct memory *memory = memory_new(100);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < 150; i++)
+            put(memory, i);
+        assert_int_equal(memory_count(memory), 100);
+        memory_drop_all(memory);
+        assert_int_equal(memory_count(memory), 0);
+        for (uint64_t i = 0; i < 150; i++)
+            assert_false(has(memory, i));
+    }
+    memory_free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_is_got),
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_later_answer_replaces_the_former),
         cmocka_unit_test(what_is_dropped_is_gone),
+        cmocka_unit_test(when_all_is_dropped_there_is_room_anew),
         cmocka_unit_test(with_no_room_nothing_is_kept),
         cmocka_unit_test(the_bound_holds),
         cmocka_unit_test(what_was_put_last_stays),

@@ -1,0 +1,92 @@
+#pragma once
+/*
+ * redis_commands: the shared store's scripts as C functions: arguments written down, replies read.
+ *
+ * Each sends one command on the link; false, and `replied` is never called, when the link (which
+ * may be NULL) does not take it. What is given is copied. No state; the link's thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/redis_link.h"
+#include "store/redis_notice.h"
+#include "store/store.h"
+
+/* The kept answer that was looked at and does not do; size 0: none was. */
+struct redis_seen {
+    uint8_t bytes[ANSWER_ENCODED_MAX];
+    size_t size;
+};
+
+bool redis_send_find(struct redis_link *link, redis_replied *replied, void *arg,
+                     const struct digest *number, const struct digest *triple)
+    __attribute__((warn_unused_result));
+
+bool redis_send_admit(struct redis_link *link, redis_replied *replied, void *arg,
+                      const struct store_admit *admit, const struct redis_seen *seen)
+    __attribute__((warn_unused_result));
+
+enum redis_decision {
+    REDIS_ADMISSION_NONE, /* the reply is an error, or none of ours: nothing was written */
+    REDIS_ADMISSION_LEAD,
+    REDIS_ADMISSION_WAIT,
+    REDIS_ADMISSION_KEPT,
+    REDIS_ADMISSION_CLOSED,
+    REDIS_ADMISSION_INFERRED,
+};
+
+struct redis_admitted {
+    enum redis_decision what;
+    struct ledger_id holder; /* WAIT */
+    int64_t left_ms;         /* WAIT: of the lease. CLOSED: till the number opens */
+    const char *kept;        /* KEPT: the encoded answer, in the reply */
+    size_t kept_size;
+    int64_t proven_at; /* INFERRED */
+};
+
+struct redis_admitted redis_read_admitted(const redisReply *reply);
+
+/* A settlement's two halves, in either order. `now_ms` is Unix time by this process's clock,
+ * `sender` as in the notice. */
+bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *arg,
+                       const struct store_settle *settle, int64_t window_ms, int64_t now_ms,
+                       uint32_t sender) __attribute__((warn_unused_result));
+bool redis_send_book(struct redis_link *link, redis_replied *replied, void *arg,
+                     const struct store_settle *settle) __attribute__((warn_unused_result));
+
+/* The row of an admitted call. It is given up after `lapse_ms`. */
+bool redis_send_reserve(struct redis_link *link, redis_replied *replied, void *arg,
+                        const struct ledger_id *id, const struct digest *number,
+                        const struct ledger_account *account, int64_t lapse_ms)
+    __attribute__((warn_unused_result));
+
+bool redis_send_withdraw(struct redis_link *link, redis_replied *replied, void *arg,
+                         const struct store_admit *admit, uint32_t sender)
+    __attribute__((warn_unused_result));
+
+/* Asks for ids of reservations that nobody ended in time: an array of 16 bytes each. */
+bool redis_send_lapsed(struct redis_link *link, redis_replied *replied, void *arg, int most)
+    __attribute__((warn_unused_result));
+
+/* Gives such a reservation up. */
+bool redis_send_give_up(struct redis_link *link, redis_replied *replied, void *arg,
+                        const struct ledger_id *id) __attribute__((warn_unused_result));
+
+/* Is the call's row there? Replies 1 or 0. */
+bool redis_send_has_row(struct redis_link *link, redis_replied *replied, void *arg,
+                        const struct ledger_id *id) __attribute__((warn_unused_result));
+
+/* Only to see that the server lives: one that does not answer is dropped by the link itself. */
+bool redis_send_ping(struct redis_link *link, redis_replied *replied, void *arg)
+    __attribute__((warn_unused_result));
+
+/* Writes something that nobody needs: does the server take writes? */
+bool redis_send_probe(struct redis_link *link, redis_replied *replied, void *arg)
+    __attribute__((warn_unused_result));
+
+/* Did the command do what it should? False for an error and for no reply. */
+bool redis_succeeded(const redisReply *reply);
+
+/* The beginning of an error's text, "no reply" for none; for an operator. */
+#define REDIS_TROUBLE_SIZE 128
+void redis_trouble(const redisReply *reply, char text[REDIS_TROUBLE_SIZE]);

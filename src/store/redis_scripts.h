@@ -1,0 +1,21 @@
+#pragma once
+/*
+ * redis_scripts: the steps that Redis takes whole, written in Lua under store/lua.
+ *
+ * The first three work on one number's slot and take its five keys (redis_keys.h), the others on
+ * the ledger's and take the three of a row. What each takes and returns stands at its top.
+ * Read-only data.
+ */
+#include "store/redis_link.h"
+
+enum redis_script_index {
+    REDIS_ADMIT,
+    REDIS_SETTLE,
+    REDIS_WITHDRAW,
+    REDIS_RESERVE,
+    REDIS_BOOK,
+    REDIS_LAPSED,
+    REDIS_SCRIPTS
+};
+
+extern const struct redis_script redis_scripts[REDIS_SCRIPTS];
