@@ -174,14 +174,15 @@ def redis(place):
 
 @pytest.fixture
 def replicas(place, sandbox, redis):
-    """replicas(count, **settings): servers on this test's Redis and sandbox; stopped at the end."""
+    """replicas(count, **settings): servers on this test's Redis and sandbox, ready unless `wait` is false;
+    stopped at the end."""
     groups = []
 
-    def make(count=3, **settings):
+    def make(count=3, wait=True, **settings):
         directory = os.path.join(place, f"group-{len(groups)}")
         settings.setdefault("upstream_url", sandbox.url)
         groups.append(Replicas(directory, redis, count=count, **settings))
-        return groups[-1].start()
+        return groups[-1].start(wait)
 
     yield make
     redis.thaw()

@@ -397,10 +397,11 @@ class Replicas:
     def __len__(self):
         return len(self.servers)
 
-    def start(self):
+    def start(self, wait=True):
         for server in self.servers:
             server.start()
-        self.wait_until_ready()
+        if wait:
+            self.wait_until_ready()
         return self
 
     def wait_until_ready(self, timeout=20):
