@@ -155,11 +155,6 @@ def start(place, sandbox):
             server.stop()
 
 
-# Longer than anything that ends by itself is kept: 30 days of an answer and 7 more as a stale one, and
-# some slack for clocks.
-LONGEST_LIFE_MS = 38 * 24 * 3600 * 1000
-
-
 @pytest.fixture
 def redis(place):
     """A Redis of this test's own. What is in it at the end has a lifetime, but for the ledger."""
@@ -168,7 +163,7 @@ def redis(place):
     yield server
     server.thaw()
     if server.process is not None and server.is_answering():
-        server.check_lifetimes(LONGEST_LIFE_MS)
+        server.check_lifetimes()
     server.stop()
 
 

@@ -29,6 +29,10 @@ REPLY_TIMEOUT = 10
 # Below the kernel's own choices, so that nobody is given the port of a server that is down.
 PORTS = range(20000, 32000)
 
+# Longer than anything that ends by itself is kept: 30 days of an answer, 7 more of a stale one, and a day
+# of slack.
+LONGEST_LIFE_MS = 38 * 24 * 3600 * 1000
+
 LEDGER = "{ledger}"
 STATES = {"R": "reserved", "U": "unknown", "s": "settled", "r": "released", "u": "unknown"}
 OUTCOMES = ("settled_at_ms", "billed", "http_status", "status", "latency_ms", "trace_id")
@@ -345,7 +349,7 @@ class RedisServer:
     def open_calls(self):
         return self.command("ZCARD", LEDGER + "open")
 
-    def check_lifetimes(self, longest_ms):
+    def check_lifetimes(self, longest_ms=LONGEST_LIFE_MS):
         """Everything but money ends by itself, and not too late."""
         for key in self.keys():
             if key.startswith(LEDGER.encode()):
