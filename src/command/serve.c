@@ -268,13 +268,22 @@ static void start_loop(struct serve *serve) {
 
 /* What a crash left is said by store_open itself. */
 static bool open_store(struct serve *serve, struct complaint *complaint) {
-    if (!hash_key_load(serve->config, &serve->key, complaint))
+    const struct config *config = serve->config;
+    if (!hash_key_load(config, &serve->key, complaint))
         return false;
-    const struct store_settings settings = {.url = serve->config->store_url};
+    const struct store_settings settings = {
+        .url = config->store_url,
+        .ledger_url = config->store_ledger_url,
+        .ca_file = config->store_ca_file,
+        .journal_path = config->journal_path,
+        .journal_keep_ms = config->journal_keep_ms,
+        .timeout_ms = config->store_timeout_ms,
+        .number_window_ms = config->number_limit_window_ms,
+    };
     serve->store = store_open(&settings, &clock_system, complaint);
     if (serve->store == NULL)
         return false;
-    serve->metrics = metrics_new((int)serve->config->workers);
+    serve->metrics = metrics_new((int)config->workers);
     return serve->metrics != NULL || complain(complaint, "no memory for the metrics");
 }
 

@@ -73,9 +73,10 @@ static bool take_text(struct loader *loader, size_t i, const char *path, const c
     if (!config_value_from_text(setting, secret->text, &value, &why))
         return complain(loader->complaint, "%s: %s: what the file %s holds %s", place, setting->key,
                         path, why.text);
+    bool is_secret = config_value_is_secret(setting, value);
     if (!take(loader, i, value, "%s (%s)", path, place))
         return false;
-    if (setting->type != CONFIG_SECRET || !secret->exposed || !mode_is_ours(loader, path))
+    if (!is_secret || !secret->exposed || !mode_is_ours(loader, path))
         return true;
     return warn(loader, "%s: %s holds a secret, but other users may read or change it; chmod 600",
                 setting->key, path);
@@ -255,8 +256,40 @@ static bool check_appcode(struct loader *loader) {
                         "SANYAO_APPCODE_FILE");
 }
 
+static bool check_shared_store(struct loader *loader) {
+    const struct config *config = loader->config;
+    bool shared = config_store_is_shared(config->store_url);
+    if (config->store_ledger_url[0] != '\0' && !shared)
+        return complain(loader->complaint,
+                        "store.ledger_url (%s): only beside a Redis can the ledger be elsewhere, "
+                        "and store.url (%s) is the embedded store",
+                        SOURCE(config, store_ledger_url), SOURCE(config, store_url));
+    if (shared && config->hash_key == NULL)
+        return complain(loader->complaint,
+                        "hash.key: must be given when store.url (%s) is a Redis, the same to all "
+                        "who share it; give it with SANYAO_HASH_KEY_FILE",
+                        SOURCE(config, store_url));
+    return true;
+}
+
+static bool check_store(struct loader *loader) {
+    const struct config *config = loader->config;
+    if (!check_shared_store(loader))
+        return false;
+    if (config->store_ca_file[0] != '\0' && access(config->store_ca_file, R_OK) != 0)
+        return complain(loader->complaint, "store.ca_file (%s): the file cannot be read: %s",
+                        SOURCE(config, store_ca_file), strerror(errno));
+    const char *warning = config_store_warning(config->store_url);
+    if (warning != NULL && !warn(loader, "store.url (%s): %s", SOURCE(config, store_url), warning))
+        return false;
+    warning = config_store_warning(config->store_ledger_url);
+    return warning == NULL ||
+           warn(loader, "store.ledger_url (%s): %s", SOURCE(config, store_ledger_url), warning);
+}
+
 static bool check_together(struct loader *loader) {
-    return check_listeners(loader) && check_upstream(loader) && check_appcode(loader);
+    return check_listeners(loader) && check_store(loader) && check_upstream(loader) &&
+           check_appcode(loader);
 }
 
 /* ---- loading ---- */

@@ -39,8 +39,13 @@ struct config {
     int64_t auth; /* enum config_auth */
     bool anonymous_refresh;
     bool get;
-    char *admin_listen; /* empty: none */
-    char *store_url;
+    char *admin_listen;     /* empty: none */
+    char *store_url;        /* may hold a password */
+    char *store_ledger_url; /* empty: the same; may hold a password */
+    char *store_ca_file;    /* empty: the system's */
+    int64_t store_timeout_ms;
+    char *journal_path;
+    int64_t journal_keep_ms;
     char *hash_key; /* secret; NULL: none given */
     char *appcode;  /* secret; NULL: none given */
     char *upstream_url;
@@ -84,6 +89,7 @@ enum config_type {
 struct config_setting {
     const char *key; /* dotted: "cache.ttl.01" */
     enum config_type type;
+    bool password; /* a string that is an address in which a password may stand */
     /* The default, as text that the environment could give; NULL for a secret: none. */
     const char *fallback;
     /* Bounds: of an integer; a duration in milliseconds; a string's bytes; a list's items. */
@@ -109,7 +115,10 @@ struct config *config_load(const char *path, char *const *environment, struct co
 /* Secrets are wiped. NULL is accepted. */
 void config_free(struct config *config);
 
-/* Every setting with its value and its source, one a line; secrets as "(set)" or "(not set)". */
+/*
+ * Every setting with its value and its source, one a line; secrets as "(set)" or "(not set)",
+ * passwords within addresses as "***".
+ */
 void config_print(const struct config *config, FILE *out);
 
 /* The same as one JSON array of {"key","value","source"}; the caller frees it. NULL: no memory. */

@@ -29,6 +29,9 @@ bool config_value_from_text(const struct config_setting *setting, const char *te
 bool config_value_from_json(const struct config_setting *setting, const cJSON *item,
                             union config_value *value, struct complaint *why)
     __attribute__((warn_unused_result));
+
+/* Is it a secret, or an address with a password? */
+bool config_value_is_secret(const struct config_setting *setting, union config_value value);
 void config_value_free(const struct config_setting *setting, union config_value *value);
 
 /* Moves a value into its member of `config`, and reads it there. */
@@ -37,7 +40,10 @@ void config_value_store(const struct config_setting *setting, struct config *con
 union config_value config_value_of(const struct config_setting *setting,
                                    const struct config *config);
 
-/* As the settings file would write it; a secret as "(set)" or "(not set)". NULL: no memory. */
+/*
+ * As the settings file would write it; a secret as "(set)" or "(not set)", a password within an
+ * address as "***". NULL: no memory.
+ */
 cJSON *config_value_to_json(const struct config_setting *setting, union config_value value);
 
 /* Milliseconds in the largest unit that divides them: "1500ms", "90s", "1d", "0". */
@@ -53,6 +59,8 @@ size_t config_list_count(const char *const *list);
 
 const char *config_check_address(const char *text);
 const char *config_check_store(const char *text);
+const char *config_check_ledger(const char *text);
+const char *config_check_file(const char *text);
 const char *config_check_url(const char *text);
 const char *config_check_status(const char *text);
 const char *config_check_prefix(const char *text);
@@ -62,6 +70,11 @@ const char *config_check_appcode(const char *text);
 /* Does an address that config_check_url found good lead to this machine? Is it plain HTTP? */
 bool config_url_is_local(const char *url);
 bool config_url_is_plain(const char *url);
+
+/* Is a store that config_check_store found good one of many processes? What should be said of its
+ * address, as a phrase; NULL: nothing. */
+bool config_store_is_shared(const char *url);
+const char *config_store_warning(const char *url);
 
 /* ---- the text of a settings file ---- */
 

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "runtime/secret.h"
+#include "runtime/text.h"
+#include "store/redis_url.h"
 
 #define TEXT_SIZE_MAX 1024 /* bytes of any one string or item */
 
@@ -291,7 +295,15 @@ bool config_value_from_json(const struct config_setting *setting, const cJSON *i
     return complain(why, "must be a string, in quotes");
 }
 
+bool config_value_is_secret(const struct config_setting *setting, union config_value value) {
+    size_t size = 0;
+    return setting->type == CONFIG_SECRET ||
+           (setting->password && redis_url_password(value.text, &size) != NULL);
+}
+
 void config_value_free(const struct config_setting *setting, union config_value *value) {
+    if (setting->password && value->text != NULL)
+        sodium_memzero(value->text, strlen(value->text));
     if (setting->type == CONFIG_STRING)
         free(value->text);
     else if (setting->type == CONFIG_LIST)
@@ -330,6 +342,19 @@ static cJSON *duration_to_json(int64_t ms) {
     return cJSON_CreateString(text);
 }
 
+static cJSON *string_to_json(const struct config_setting *setting, const char *text) {
+    size_t size = 0;
+    const char *password = setting->password ? redis_url_password(text, &size) : NULL;
+    if (password == NULL)
+        return cJSON_CreateString(text);
+    char shown[TEXT_SIZE_MAX + 4];
+    struct text out = text_over(shown, sizeof shown);
+    text_add_bytes(&out, text, (size_t)(password - text));
+    text_add(&out, "***");
+    text_add(&out, password + size);
+    return cJSON_CreateString(shown);
+}
+
 cJSON *config_value_to_json(const struct config_setting *setting, union config_value value) {
     switch (setting->type) {
     case CONFIG_BOOL:
@@ -339,7 +364,7 @@ cJSON *config_value_to_json(const struct config_setting *setting, union config_v
     case CONFIG_DURATION:
         return duration_to_json(value.number);
     case CONFIG_STRING:
-        return cJSON_CreateString(value.text);
+        return string_to_json(setting, value.text);
     case CONFIG_LIST:
         return cJSON_CreateStringArray((const char *const *)value.list,
                                        (int)config_list_count((const char *const *)value.list));

@@ -77,7 +77,7 @@ bool hash_key_load(const struct config *config, struct digest_key *key,
         return take_hex(config->hash_key, key) ||
                complain(complaint, "hash.key is not 64 hexadecimal characters");
     if (strncmp(config->store_url, scheme, sizeof scheme - 1) != 0)
-        return complain(complaint, "hash.key must be given: replicas on one store must share it");
+        return complain(complaint, "hash.key must be given: all who share a store must share it");
     snprintf(path, sizeof path, "%s.hash-key", config->store_url + sizeof scheme - 1);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)

@@ -2,9 +2,16 @@
 /*
  * redis_keys: how the shared store names what it keeps.
  *
- * All keys of one number begin with a hash tag made of its digest, all keys of the ledger with
- * `{ledger}`, so that every script touches one hash slot of a Redis Cluster. Digests are written in
- * base64url: raw bytes could hold a brace. Value types; no threads.
+ *   {NUMBER}TRIPLE        the answer                     {ledger}rows:BUCKET   rows
+ *   {NUMBER}lTRIPLE       the lease of its call          {ledger}open          those without an end
+ *   {NUMBER}w             the calls of the window        {ledger}totals        counts
+ *   {NUMBER}c             closed until
+ *   {NUMBER}o             who is proven to be the owner
+ *
+ * NUMBER is 11 characters of the number's digest (its first 8 bytes, as in the ledger), TRIPLE 22
+ * of the triple's, BUCKET counts ten minutes since 1970. All keys of one number begin with one hash
+ * tag, and so do all of the ledger, so that every script touches one hash slot of a Redis Cluster.
+ * Digests are written in base64url: raw bytes could hold a brace. Value types; no threads.
  */
 #include <stddef.h>
 

@@ -35,7 +35,8 @@ static void check_row(const struct config_setting *setting, const struct config_
     cJSON *json = config_value_to_json(setting, file->rows[row].value);
     union config_value again = {0};
     struct complaint why;
-    if (!config_value_from_json(setting, json, &again, &why))
+    /* With "***" for its password an address may be longer than is accepted. */
+    if (!config_value_from_json(setting, json, &again, &why) && !setting->password)
         abort();
     if ((numeric || setting->type == CONFIG_ENUM) && again.number != number)
         abort();

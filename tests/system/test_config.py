@@ -129,7 +129,28 @@ JUDGED = [
     ("store.url", "sqlite:/a/b.db", True),
     ("store.url", "sqlite:", False),
     ("store.url", "sqlite::memory:", False),
-    ("store.url", "redis://a:6379/0", False),
+    ("store.url", "redis://a:6379/0", True),
+    ("store.url", "rediss://user:word@[::1]:6379", True),
+    ("store.url", "redis+unix:/run/redis.sock?database=1", True),
+    ("store.url", "redis+sentinel://:word@a,b:26379/main/1", True),
+    ("store.url", "redis://", False),
+    ("store.url", "redis://a/x", False),
+    ("store.url", "redis://a?b=c", False),
+    ("store.url", "redis+unix:", False),
+    ("store.url", "redis+unix:/a?b=c", False),
+    ("store.url", "redis+sentinel://a", False),
+    ("store.url", "redis+sentinel://a//1", False),
+    ("store.url", "postgres://a/b", False),
+    ("store.ledger_url", "", True),
+    ("store.ledger_url", "sqlite:/a/b.db", False),
+    ("store.ledger_url", "redis://", False),
+    ("store.timeout", "50ms", True),
+    ("store.timeout", 200, False),
+    ("journal.path", "/var/lib/sanyao/journal.db", True),
+    ("journal.path", "", False),
+    ("journal.path", ":memory:", False),
+    ("journal.keep", "30d", True),
+    ("journal.keep", "1 year", False),
     ("upstream.url", "https://example.com/a", True),
     ("upstream.url", "http://127.0.0.1:9000", True),
     ("upstream.url", "ftp://example.com/", False),
@@ -165,7 +186,7 @@ JUDGED = [
 def test_schema_and_program_agree(key, value, good, validator, settings):
     content = nest(key, value)
     assert validator.is_valid(content) == good
-    done = check_config("--config", settings(content))
+    done = check_config("--config", settings(content), HASH_KEY=HASH_KEY)
     assert done.returncode == (0 if good else 1), done.stderr
 
 
@@ -283,7 +304,7 @@ def test_no_refusal_repeats_a_value(settings, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text(planted)
     for key, value in leaves(read_jsonc(SAMPLE)):
-        if key == "upstream.ca_file" or key.endswith("key_file") or key == "appcode_file":
+        if key.endswith("_file") or key == "journal.path":  # any text could be a path
             continue
         wrong = [planted] if isinstance(value, list) else planted
         variable = key.upper().replace(".", "_")
@@ -299,6 +320,66 @@ def test_no_refusal_repeats_a_value(settings, tmp_path):
         done = check_config(**{variable: planted})
         assert done.returncode == 1
         assert "planted" not in done.stderr
+
+
+PASSWORD = "planted%40word"
+REDIS_URLS = [
+    (f"redis://user:{PASSWORD}@redis.example:6379/0", "redis://user:***@redis.example:6379/0"),
+    (f"rediss://:{PASSWORD}@redis.example", "rediss://:***@redis.example"),
+    (f"redis+sentinel://:{PASSWORD}@a,b:1/main", "redis+sentinel://:***@a,b:1/main"),
+]
+
+
+@pytest.mark.parametrize("url,shown", REDIS_URLS)
+@pytest.mark.parametrize("key", ["store.url", "store.ledger_url"])
+def test_password_of_a_store_is_masked(url, shown, key, settings, tmp_path):
+    """From the file, the environment, or a file that holds the address."""
+    other = {} if key == "store.url" else {"STORE_URL": "redis+unix:/run/redis.sock"}
+    variable = key.upper().replace(".", "_")
+    file = tmp_path / "url"
+    file.write_text(url + "\n")
+    file.chmod(0o600)
+    for arguments, environment in (
+        (["--config", settings(nest(key, url))], {}),
+        ([], {variable: url}),
+        ([], {variable + "_FILE": str(file)}),
+    ):
+        for extra in ([], ["--json"]):
+            done = check_config("--print", *arguments, *extra, HASH_KEY=HASH_KEY, **other, **environment)
+            assert done.returncode == 0, done.stderr
+            assert "planted" not in done.stdout + done.stderr
+            assert json.dumps(shown) in done.stdout
+        rows = {row["key"]: row for row in json.loads(done.stdout)["settings"]}
+        assert rows[key]["value"] == shown
+
+
+def test_plain_redis_warns():
+    done = check_config(APPCODE="0123", HASH_KEY=HASH_KEY, STORE_URL="redis://:planted@redis.example")
+    assert done.returncode == 0
+    assert "warning: store.url (SANYAO_STORE_URL): is not encrypted (redis://): use rediss://" in done.stderr
+    assert "planted" not in done.stderr
+    done = check_config(APPCODE="0123", HASH_KEY=HASH_KEY, STORE_URL="redis://:planted@127.0.0.1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["check-config", "serve"])
+def test_shared_store_needs_a_hash_key(command, tmp_path):
+    done = subprocess.run(
+        [os.path.join(default_bin_dir(), "sanyao"), command], cwd=tmp_path,
+        env={**clean_environment(), "SANYAO_STORE_URL": "redis://:planted@127.0.0.1:1"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+    )
+    assert done.returncode == 1
+    assert "hash.key: must be given when store.url (SANYAO_STORE_URL) is a Redis" in done.stderr
+    assert "planted" not in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_ledger_elsewhere_needs_a_shared_store():
+    done = check_config(HASH_KEY=HASH_KEY, STORE_LEDGER_URL="redis://:planted@127.0.0.1")
+    assert done.returncode == 1
+    assert "store.ledger_url (SANYAO_STORE_LEDGER_URL): only beside a Redis" in done.stderr
+    assert "planted" not in done.stderr
 
 
 # --- use ---

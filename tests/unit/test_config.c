@@ -153,8 +153,26 @@ static const struct {
     {"store.url", "sqlite:a", "\"sqlite:a\""},
     {"store.url", "sqlite:", NULL},
     {"store.url", "sqlite::memory:", NULL},
-    {"store.url", "rediss://a", NULL},
     {"store.url", "a.db", NULL},
+    {"store.url", "", NULL},
+    {"store.url", "rediss://a", "\"rediss://a\""},
+    {"store.url", "redis://user@hidden", NULL},
+    {"store.url", "redis://:hidden@a", "\"redis://:***@a\""},
+    {"store.url", "redis://user:hid:den@a:1/2", "\"redis://user:***@a:1/2\""},
+    {"store.url", "redis+sentinel://u:hid%40den@a,b/m", "\"redis+sentinel://u:***@a,b/m\""},
+    {"store.url", "redis+unix:/a:b@c", "\"redis+unix:/a:b@c\""},
+    {"store.url", "sqlite://a:b@c", "\"sqlite://a:b@c\""},
+    {"store.ledger_url", "", "\"\""},
+    {"store.ledger_url", "rediss://:hidden@a", "\"rediss://:***@a\""},
+    {"store.ledger_url", "sqlite:a", NULL},
+    {"store.timeout", "200ms", "\"200ms\""},
+    {"store.timeout", "9ms", NULL},
+    {"store.timeout", "10001ms", NULL},
+    {"journal.path", "/a:b", "\"/a:b\""},
+    {"journal.path", "", NULL},
+    {"journal.path", ":memory:", NULL},
+    {"journal.keep", "3650d", "\"3650d\""},
+    {"journal.keep", "23h", NULL},
     {"upstream.ca_file", "a\tb", NULL},
     {"upstream.ca_file", "", "\"\""},
     {"hash.key", KEY_A, "\"(set)\""},
@@ -586,19 +604,106 @@ static void test_plain_http_warns(void **state) {
     }
 }
 
+#define WITH_KEY "SANYAO_HASH_KEY=" KEY_A
+
+static void test_shared_store_needs_hash_key(void **state) {
+    (void)state;
+    assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a"),
+                   "hash.key: must be given when store.url (SANYAO_STORE_URL) is a Redis");
+    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a", WITH_KEY)));
+    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a")));
+}
+
+static void test_ledger_url_needs_shared_store(void **state) {
+    (void)state;
+    assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_LEDGER_URL=redis://:hidden@a", WITH_KEY),
+                   "store.ledger_url (SANYAO_STORE_LEDGER_URL): only beside a Redis can the ledger "
+                   "be elsewhere, and store.url (default) is the embedded store");
+    struct config *config =
+        load_good(NULL, ENVIRONMENT("SANYAO_STORE_LEDGER_URL=redis://:a@127.0.0.1:1",
+                                    "SANYAO_STORE_URL=redis+unix:/a", WITH_KEY));
+    assert_string_equal(config->store_ledger_url, "redis://:a@127.0.0.1:1");
+    assert_string_equal(config->store_url, "redis+unix:/a");
+    config_free(config);
+}
+
+static void test_store_ca_file(void **state) {
+    (void)state;
+    char variable[128];
+    assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_CA_FILE=/nonexistent/a"),
+                   "store.ca_file (SANYAO_STORE_CA_FILE): the file cannot be read");
+    snprintf(variable, sizeof variable, "SANYAO_STORE_CA_FILE=%s", scratch_text("pem", "x"));
+    config_free(load_good(NULL, ENVIRONMENT(variable)));
+}
+
+static void test_plain_redis_warns(void **state) {
+    (void)state;
+    static const struct {
+        const char *variable, *warning; /* NULL: none */
+    } cases[] = {
+        {"SANYAO_STORE_URL=redis://a", "store.url (SANYAO_STORE_URL): is not encrypted (redis://): "
+                                       "use rediss:// unless the network is private"},
+        {"SANYAO_STORE_URL=redis://:hidden@10.0.0.1", "store.url (SANYAO_STORE_URL): is not"},
+        {"SANYAO_STORE_URL=redis+sentinel://:hidden@a/m", "(redis+sentinel://): keep it in a "},
+        {"SANYAO_STORE_URL=redis+sentinel://127.0.0.1/m", NULL},
+        {"SANYAO_STORE_URL=redis://:hidden@[::1]:1", NULL},
+        {"SANYAO_STORE_URL=rediss://:hidden@a", NULL},
+        {"SANYAO_STORE_URL=redis+unix:/a", NULL},
+        {"SANYAO_STORE_URL=sqlite:a", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config *config = load_good(NULL, ENVIRONMENT(cases[i].variable, WITH_KEY));
+        assert_int_equal(warnings_with(config, "not encrypted"), cases[i].warning != NULL);
+        assert_int_equal(warnings_with(config, "hidden"), 0);
+        if (cases[i].warning != NULL)
+            assert_int_equal(warnings_with(config, cases[i].warning), 1);
+        config_free(config);
+    }
+    struct config *config =
+        load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=rediss://a",
+                                    "SANYAO_STORE_LEDGER_URL=redis://:hidden@b", WITH_KEY));
+    assert_int_equal(warnings_with(config, "store.ledger_url (SANYAO_STORE_LEDGER_URL): is"), 1);
+    config_free(config);
+}
+
+/* As a container or systemd would hand over an address with a password. */
+static void test_store_url_in_a_file(void **state) {
+    (void)state;
+    char variable[128];
+    snprintf(variable, sizeof variable, "SANYAO_STORE_URL_FILE=%s",
+             scratch_write("url", "rediss://:abc@a\n", 16, 0644));
+    struct config *config = load_good(NULL, ENVIRONMENT(variable, WITH_KEY));
+    assert_string_equal(config->store_url, "rediss://:abc@a");
+    assert_int_equal(warnings_with(config, "store.url: "), 1);
+    assert_int_equal(warnings_with(config, "other users may read"), 1);
+    config_free(config);
+    scratch_write("url", "rediss://a\n", 11, 0644);
+    config = load_good(NULL, ENVIRONMENT(variable, WITH_KEY));
+    assert_int_equal(warnings_with(config, "other users may read"), 0);
+    config_free(config);
+    scratch_text("url", "rediss://:hidden@\n");
+    assert_refused(NULL, ENVIRONMENT(variable, WITH_KEY),
+                   "SANYAO_STORE_URL_FILE: store.url: what the file");
+}
+
 /* ---- printing ---- */
 
 static void test_print_masks_secrets(void **state) {
     (void)state;
     struct config *config =
-        load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden", "SANYAO_WORKERS=3"));
+        load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden", "SANYAO_WORKERS=3",
+                                    "SANYAO_STORE_URL=rediss://user:hidden@a:1/2",
+                                    "SANYAO_STORE_LEDGER_URL=rediss://:hidden@b", WITH_KEY));
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     config_print(config, stream);
     fclose(stream);
     assert_null(strstr(text, "hidden"));
+    assert_null(strstr(text, KEY_A));
     assert_non_null(strstr(text, "\"(set)\""));
+    assert_non_null(strstr(text, "\"rediss://user:***@a:1/2\""));
+    assert_non_null(strstr(text, "\"rediss://:***@b\""));
     assert_non_null(strstr(text, "SANYAO_WORKERS"));
     size_t lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
@@ -640,6 +745,11 @@ int main(void) {
         TEST(test_auth_off_needs_loopback),
         TEST(test_other_pairs),
         TEST(test_plain_http_warns),
+        TEST(test_shared_store_needs_hash_key),
+        TEST(test_ledger_url_needs_shared_store),
+        TEST(test_store_ca_file),
+        TEST(test_plain_redis_warns),
+        TEST(test_store_url_in_a_file),
         TEST(test_print_masks_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

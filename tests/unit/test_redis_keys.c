@@ -1,0 +1,108 @@
+/* Keys of the shared store: their exact text, and that the scripts' keys share a hash slot. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "store/redis_keys.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static void assert_key(const struct redis_key *key, const char *expected) {
+    assert_string_equal(key->text, expected);
+    assert_int_equal(key->size, strlen(expected));
+}
+
+static void keys_of_a_number_have_their_form(void **state) {
+    (void)state;
+    const struct digest number = {
+        {0xfb, 0xff, 0xbf, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b}};
+    const struct digest triple = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xff, 0xfe}};
+    struct redis_key keys[REDIS_NUMBER_KEYS];
+    char text[REDIS_TRIPLE_TEXT + 1];
+    redis_keys_of_number(&number, &triple, keys);
+    assert_key(&keys[REDIS_KEY_ANSWER], "{-_-_AwQFBgc}AAECAwQFBgcICQoLDA3__g");
+    assert_key(&keys[REDIS_KEY_LEASE], "{-_-_AwQFBgc}lAAECAwQFBgcICQoLDA3__g");
+    assert_key(&keys[REDIS_KEY_WINDOW], "{-_-_AwQFBgc}w");
+    assert_key(&keys[REDIS_KEY_CLOSED], "{-_-_AwQFBgc}c");
+    assert_key(&keys[REDIS_KEY_OWNER], "{-_-_AwQFBgc}o");
+    assert_int_equal(keys[REDIS_KEY_ANSWER].size, 35);
+    redis_triple_text(&triple, text);
+    assert_string_equal(text, "AAECAwQFBgcICQoLDA3__g");
+}
+
+/* Whatever the digests are: one tag, no brace but the tag's two, and no key that is another's. */
+static void keys_of_a_number_share_its_hash_tag(void **state) {
+    (void)state;
+    for (int round = 0; round < 10000; round++) {
+        struct digest number;
+        struct digest triple;
+        struct redis_key keys[REDIS_NUMBER_KEYS];
+        randombytes_buf(&number, sizeof number);
+        randombytes_buf(&triple, sizeof triple);
+        redis_keys_of_number(&number, &triple, keys);
+        for (size_t i = 0; i < COUNT(keys); i++) {
+            assert_int_equal(keys[i].size, strlen(keys[i].text));
+            assert_memory_equal(keys[i].text, keys[0].text, 13);
+            assert_int_equal(strcspn(keys[i].text, "{"), 0);
+            assert_int_equal(strcspn(keys[i].text, "}"), 12);
+            assert_null(strpbrk(keys[i].text + 13, "{}"));
+            for (size_t j = 0; j < i; j++)
+                assert_string_not_equal(keys[i].text, keys[j].text);
+        }
+    }
+}
+
+static void only_the_ledger_s_part_of_a_number_counts(void **state) {
+    (void)state;
+    struct digest number = {{1, 2, 3}};
+    const struct digest triple = {{4}};
+    struct redis_key one[REDIS_NUMBER_KEYS] = {0};
+    struct redis_key other[REDIS_NUMBER_KEYS] = {0};
+    redis_keys_of_number(&number, &triple, one);
+    number.bytes[8] = 1;
+    redis_keys_of_number(&number, &triple, other);
+    assert_memory_equal(one, other, sizeof one);
+    number.bytes[7] = 1;
+    redis_keys_of_number(&number, &triple, other);
+    assert_string_not_equal(one[0].text, other[0].text);
+}
+
+static void keys_of_a_row_have_their_form(void **state) {
+    (void)state;
+    static const struct {
+        int64_t unix_ms;
+        const char *rows;
+    } cases[] = {
+        {0, "{ledger}rows:0"},
+        {599999, "{ledger}rows:0"},
+        {600000, "{ledger}rows:1"},
+        {INT64_C(1795536000123), "{ledger}rows:2992560"},
+        {(INT64_C(1) << 48) - 1, "{ledger}rows:469124961"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ledger_id id = ledger_id_make(cases[i].unix_ms);
+        struct redis_key keys[REDIS_LEDGER_KEYS];
+        redis_keys_of_row(&id, keys);
+        assert_key(&keys[REDIS_KEY_ROWS], cases[i].rows);
+        assert_key(&keys[REDIS_KEY_OPEN], "{ledger}open");
+        assert_key(&keys[REDIS_KEY_TOTALS], "{ledger}totals");
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_of_a_number_have_their_form),
+        cmocka_unit_test(keys_of_a_number_share_its_hash_tag),
+        cmocka_unit_test(only_the_ledger_s_part_of_a_number_counts),
+        cmocka_unit_test(keys_of_a_row_have_their_form),
+    };
+    if (sodium_init() < 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
