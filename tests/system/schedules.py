@@ -51,12 +51,10 @@ BEHAVIOURS = (
 KINDS = {
     "ask": 12, "burst": 5, "upstream": 5, "wait": 6,
     "kill": 2, "start": 2, "stop": 1, "stand still": 1, "go on": 2,
-    "freeze redis": 1, "thaw redis": 2, "kill redis": 1, "start redis": 2, "cut": 2, "cut notices": 1,
+    "freeze redis": 1, "lock redis": 1, "fill redis": 1, "heal redis": 4,
+    "kill redis": 1, "start redis": 2, "cut": 2, "cut notices": 1, "forget scripts": 1,
+    "seller stands still": 1,
 }
-FAULTS = (
-    "kill", "stop", "stand still", "freeze redis", "kill redis", "cut", "cut notices", "upstream",
-    "hang up",
-)
 # What a caller may be told, besides an answer.
 TOLD = {
     "store_unavailable": {False},
@@ -97,7 +95,7 @@ class Schedule:
                 kind, chance.randrange(len(self.numbers)), chance.randrange(len(BEHAVIOURS)),
                 chance.choice((1, 1, 2)),
             )
-        if kind == "wait":
+        if kind in ("wait", "seller stands still"):
             return (kind, int(chance.random() ** 2 * 150))
         if kind in ("kill", "stop", "stand still"):
             return (kind, replica)
@@ -269,8 +267,33 @@ class Run:
             self.fault("freeze redis")
             self.redis.freeze()
 
-    def do_thaw_redis(self):
+    def do_lock_redis(self):
+        """It is a replica of nobody and takes no writes."""
+        if self.redis_is_up():
+            self.fault("lock redis")
+            self.redis.command("REPLICAOF", "127.0.0.1", self.redis.port + 1)
+
+    def do_fill_redis(self):
+        if self.redis_is_up():
+            self.fault("fill redis")
+            self.redis.set("maxmemory", 1)
+
+    def do_heal_redis(self):
         self.redis.thaw()
+        if self.redis_is_up():
+            self.redis.command("REPLICAOF", "NO", "ONE")
+            self.redis.set("maxmemory", 0)
+
+    def do_forget_scripts(self):
+        if self.redis_is_up():
+            self.fault("forget scripts")
+            self.redis.command("SCRIPT", "FLUSH")
+
+    def do_seller_stands_still(self, milliseconds):
+        self.fault("seller stands still")
+        self.sandbox.process.send_signal(signal.SIGSTOP)
+        time.sleep(milliseconds / 1000)
+        self.sandbox.process.send_signal(signal.SIGCONT)
 
     def do_kill_redis(self):
         if self.redis_is_up():
@@ -294,7 +317,7 @@ class Run:
     # --- the end ---
 
     def quiesce(self):
-        self.redis.thaw()
+        self.do_heal_redis()
         self.do_start_redis()
         self.do_start()
         for thread in self.threads:
