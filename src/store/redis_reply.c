@@ -1,0 +1,45 @@
+#include "store/redis_reply.h"
+
+#include <string.h>
+
+#define TEXT_MOST 100
+
+/* MASTERDOWN and READONLY come from replicas. The connections over the limit get the last one in
+ * reply to whatever they sent. CLUSTERDOWN is not here: dropping would not change what it says, and
+ * the next connection would come up just as this one did. */
+static const char *const farewells[] = {
+    "READONLY ", "LOADING ",   "MASTERDOWN ",
+    "NOAUTH ",   "WRONGPASS ", "ERR max number of clients reached",
+};
+
+bool redis_reply_says(const redisReply *reply, const char *code) {
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+bool redis_reply_is_farewell(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ERROR)
+        return false;
+    for (size_t i = 0; i < sizeof farewells / sizeof farewells[0]; i++) {
+        if (redis_reply_says(reply, farewells[i]))
+            return true;
+    }
+    return false;
+}
+
+void redis_reply_text(const redisReply *reply, char *text, size_t room) {
+    size_t size = 0;
+    if (reply->type == REDIS_REPLY_ERROR || reply->type == REDIS_REPLY_STATUS) {
+        for (; size < reply->len && size < TEXT_MOST && size + 1 < room; size++) {
+            char character = reply->str[size];
+            text[size] = '?';
+            if (character >= ' ' && character <= '~')
+                text[size] = character;
+        }
+    }
+    text[size] = '\0';
+}
+
+void redis_reply_text_unquoted(const redisReply *reply, char *text, size_t room) {
+    redis_reply_text(reply, text, room);
+    text[strcspn(text, "'`\"")] = '\0';
+}

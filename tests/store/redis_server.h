@@ -1,0 +1,247 @@
+#pragma once
+/*
+ * redis_server: a real redis-server of a test's own, on a free loopback port and a unix socket in a
+ * folder of its own. It dies with the test program, and its folder goes too.
+ *
+ * All functions fail the running cmocka test when something does not happen within the deadline.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define REDIS_SERVER_DEADLINE_MS 20000
+#define REDIS_SERVER_ARGUMENTS   48
+#define REDIS_SERVERS            16
+
+struct redis_server {
+    char folder[64];
+    char socket[80];
+    int port;
+    pid_t pid;            /* 0: does not run */
+    const char *password; /* of the default user, for redis_server_ask; NULL: none */
+    char arguments[REDIS_SERVER_ARGUMENTS][160];
+    int argument_count;
+};
+
+static struct redis_server *redis_servers[REDIS_SERVERS];
+
+static inline int64_t redis_server_now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A port that was free a moment ago. */
+static inline int redis_server_free_port(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        fail_msg("no free port");
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* --- its life --- */
+
+static inline void redis_server_kill(struct redis_server *server) {
+    if (server->pid == 0)
+        return;
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    server->pid = 0;
+}
+
+/* Stops it, and removes its folder. */
+static inline void redis_server_remove(struct redis_server *server) {
+    redis_server_kill(server);
+    for (int i = 0; i < REDIS_SERVERS; i++) {
+        if (redis_servers[i] == server)
+            redis_servers[i] = NULL;
+    }
+    if (server->folder[0] == '\0')
+        return;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", server->folder);
+    if (system(command) != 0)
+        print_error("cannot remove %s\n", server->folder);
+    server->folder[0] = '\0';
+}
+
+static inline void redis_server_remove_all(void) {
+    for (int i = 0; i < REDIS_SERVERS; i++) {
+        if (redis_servers[i] != NULL)
+            redis_server_remove(redis_servers[i]);
+    }
+}
+
+static inline void redis_server_register(struct redis_server *server) {
+    static bool asked;
+    if (!asked)
+        atexit(redis_server_remove_all);
+    asked = true;
+    for (int i = 0; i < REDIS_SERVERS; i++) {
+        if (redis_servers[i] == NULL) {
+            redis_servers[i] = server;
+            return;
+        }
+    }
+    fail_msg("too many servers");
+}
+
+static inline void redis_server_add(struct redis_server *server, const char *argument) {
+    assert_true(server->argument_count < REDIS_SERVER_ARGUMENTS - 1);
+    snprintf(server->arguments[server->argument_count++], sizeof server->arguments[0], "%s",
+             argument);
+}
+
+/* A folder, a port and the usual arguments; what is to be added is added before it is started. */
+static inline void redis_server_prepare(struct redis_server *server) {
+    memset(server, 0, sizeof *server);
+    strcpy(server->folder, "/tmp/sanyao-redis-XXXXXX");
+    if (mkdtemp(server->folder) == NULL)
+        fail_msg("cannot make %s", server->folder);
+    redis_server_register(server);
+    snprintf(server->socket, sizeof server->socket, "%s/socket", server->folder);
+    server->port = redis_server_free_port();
+    char port[16];
+    snprintf(port, sizeof port, "%d", server->port);
+    const char *const usual[] = {"redis-server",
+                                 "--port",
+                                 port,
+                                 "--bind",
+                                 "127.0.0.1",
+                                 "--unixsocket",
+                                 server->socket,
+                                 "--dir",
+                                 server->folder,
+                                 "--logfile",
+                                 "log",
+                                 "--save",
+                                 "",
+                                 "--repl-diskless-sync-delay",
+                                 "0"};
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        redis_server_add(server, usual[i]);
+}
+
+static inline void redis_server_launch(struct redis_server *server) {
+    char *argv[REDIS_SERVER_ARGUMENTS];
+    for (int i = 0; i < server->argument_count; i++)
+        argv[i] = server->arguments[i];
+    argv[server->argument_count] = NULL;
+    pid_t parent = getpid();
+    server->pid = fork();
+    if (server->pid != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    int nowhere = open("/dev/null", O_RDWR);
+    dup2(nowhere, 0);
+    dup2(nowhere, 1);
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+static inline redisContext *redis_server_connect(const struct redis_server *server) {
+    const struct timeval timeout = {.tv_sec = 5};
+    redisContext *context = redisConnectUnixWithTimeout(server->socket, timeout);
+    if (context == NULL)
+        fail_msg("no memory");
+    redisSetTimeout(context, timeout);
+    if (context->err == 0 && server->password != NULL)
+        freeReplyObject(redisCommand(context, "AUTH %s", server->password));
+    return context;
+}
+
+/* Runs it, with what was added; also after it was killed. Waits until it answers. */
+static inline void redis_server_start(struct redis_server *server) {
+    int64_t deadline = redis_server_now_ms() + REDIS_SERVER_DEADLINE_MS;
+    redis_server_launch(server);
+    for (;;) {
+        redisContext *context = redis_server_connect(server);
+        redisReply *reply = context->err == 0 ? redisCommand(context, "PING") : NULL;
+        bool ready = reply != NULL && reply->type == REDIS_REPLY_STATUS;
+        freeReplyObject(reply);
+        redisFree(context);
+        if (ready)
+            return;
+        if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
+            server->pid = 0;
+            fail_msg("redis-server ended; is it installed?");
+        }
+        if (redis_server_now_ms() > deadline)
+            fail_msg("redis-server does not answer");
+        usleep(2000);
+    }
+}
+
+/* The usual one. */
+static inline void redis_server_run(struct redis_server *server) {
+    redis_server_prepare(server);
+    redis_server_start(server);
+}
+
+static inline void redis_server_freeze(const struct redis_server *server) {
+    int status = 0;
+    kill(server->pid, SIGSTOP);
+    waitpid(server->pid, &status, WUNTRACED);
+    assert_true(WIFSTOPPED(status));
+}
+
+static inline void redis_server_thaw(const struct redis_server *server) {
+    kill(server->pid, SIGCONT);
+}
+
+/* --- asking it, past what is tested --- */
+
+/* A command as for redisCommand, on a connection of its own. To be freed with freeReplyObject. */
+static inline redisReply *redis_server_ask(const struct redis_server *server, const char *format,
+                                           ...) {
+    va_list arguments;
+    redisContext *context = redis_server_connect(server);
+    va_start(arguments, format);
+    redisReply *reply = context->err == 0 ? redisvCommand(context, format, arguments) : NULL;
+    va_end(arguments);
+    if (reply == NULL)
+        fail_msg("redis-server does not answer: %s", context->errstr);
+    redisFree(context);
+    return reply;
+}
+
+/* The same, where the reply must not be an error and does not matter otherwise. */
+#define redis_server_do(server, ...)                                                               \
+    do {                                                                                           \
+        redisReply *reply_ = redis_server_ask((server), __VA_ARGS__);                              \
+        if (reply_->type == REDIS_REPLY_ERROR)                                                     \
+            fail_msg("%s", reply_->str);                                                           \
+        freeReplyObject(reply_);                                                                   \
+    } while (0)
+
+static inline long long redis_server_count(const struct redis_server *server, const char *command) {
+    redisReply *reply = redis_server_ask(server, command);
+    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+    long long count = reply->integer;
+    freeReplyObject(reply);
+    return count;
+}
