@@ -197,6 +197,8 @@ class RedisServer:
     def stop(self):
         """Ends it in order: everything is written."""
         if self.process is None:
+            if os.path.exists(self.unix_path):  # left by a kill
+                os.unlink(self.unix_path)
             return
         self.thaw()
         self.forget_client()
