@@ -17,8 +17,9 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from at_rest import Needles  # noqa: E402
 from contract import SOURCE_DIR  # noqa: E402
-from harness import Needlework, Server  # noqa: E402
+from harness import Needlework, Replicas, Server  # noqa: E402
 from people import People  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
 from sandbox_control import Sandbox  # noqa: E402
 
 KEEP = "SANYAO_TEST_KEEP"
@@ -152,3 +153,33 @@ def start(place, sandbox):
     for server in servers:
         if server.process is not None:
             server.stop()
+
+
+@pytest.fixture
+def redis(place):
+    """A Redis of this test's own. What is in it at the end has a lifetime, but for the ledger."""
+    server = RedisServer(os.path.join(place, "redis"))
+    server.start()
+    yield server
+    server.thaw()
+    if server.process is not None and server.is_answering():
+        server.check_lifetimes()
+    server.stop()
+
+
+@pytest.fixture
+def replicas(place, sandbox, redis):
+    """replicas(count, **settings): servers on this test's Redis and sandbox, ready unless `wait` is false;
+    stopped at the end."""
+    groups = []
+
+    def make(count=3, wait=True, **settings):
+        directory = os.path.join(place, f"group-{len(groups)}")
+        settings.setdefault("upstream_url", sandbox.url)
+        groups.append(Replicas(directory, redis, count=count, **settings))
+        return groups[-1].start(wait)
+
+    yield make
+    redis.thaw()
+    for group in groups:
+        group.stop()

@@ -179,15 +179,34 @@ def clean_environment():
     return {key: os.environ[key] for key in kept if key in os.environ}
 
 
+def read_database(path, query):
+    """Rows of a SQLite file as dicts, from a copy, so that whoever has it open is not disturbed."""
+    with tempfile.TemporaryDirectory() as copy:
+        for suffix in ("", "-wal"):
+            if os.path.exists(path + suffix):
+                shutil.copy(path + suffix, os.path.join(copy, "copy.db" + suffix))
+        database = sqlite3.connect(os.path.join(copy, "copy.db"))
+        database.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in database.execute(query)]
+        finally:
+            database.close()
+
+
 class Server:
-    """One `sanyao serve`. `settings` are environment names without SANYAO_; None leaves one out."""
+    """One `sanyao serve`. `settings` are environment names without SANYAO_; None leaves one out. With
+    `redis`, that is its store."""
 
     numbers = itertools.count(1)
 
-    def __init__(self, directory, upstream_url=None, environment=None, **settings):
+    def __init__(self, directory, upstream_url=None, environment=None, redis=None, **settings):
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         self.database = os.path.join(self.directory, "store.db")
+        self.journal = os.path.join(self.directory, "journal.db")
+        self.redis = redis
+        if redis is not None:
+            settings = {"STORE_URL": redis.url, "JOURNAL_PATH": self.journal, **settings}
         self.settings = {
             "LISTEN": "127.0.0.1:0",
             "ADMIN_LISTEN": "127.0.0.1:0",
@@ -287,6 +306,16 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def is_ready(self):
+        """Is it up and says so?"""
+        try:
+            return self.process.poll() is None and self.request("GET", "/readyz").status == 200
+        except (OSError, Closed):
+            return False
+
+    def wait_until_ready(self, timeout=20):
+        wait_until(self.is_ready, timeout, "readiness")
+
     def save_metrics(self):
         """Metrics are left at rest by whoever scrapes them."""
         if self.admin_port is None:
@@ -334,21 +363,74 @@ class Server:
     # --- the books ---
 
     def rows(self, query="SELECT * FROM ledger ORDER BY id"):
-        """Rows of the store as dicts, from a copy, so that the server is not disturbed."""
-        with tempfile.TemporaryDirectory() as copy:
-            for suffix in ("", "-wal"):
-                if os.path.exists(self.database + suffix):
-                    shutil.copy(self.database + suffix, os.path.join(copy, "store.db" + suffix))
-            database = sqlite3.connect(os.path.join(copy, "store.db"))
-            database.row_factory = sqlite3.Row
-            try:
-                return [dict(row) for row in database.execute(query)]
-            finally:
-                database.close()
+        """Rows of the store as dicts. Of a shared store, the ledger's rows only (redis_server.py)."""
+        if self.redis is not None:
+            return self.redis.ledger_rows()
+        return read_database(self.database, query)
 
     def states(self):
         """How many ledger rows stand in which state."""
         return dict(collections.Counter(row["state"] for row in self.rows()))
+
+    def wait_for_states(self, **states):
+        wait_until(lambda: self.states() == states, 20, f"the rows {states}")
+
+
+class Replicas:
+    """Servers on one Redis, each with its own directory and journal, alike in everything else."""
+
+    def __init__(self, directory, redis, upstream_url, count=3, **settings):
+        settings.setdefault("HASH_KEY", secrets.token_hex(32))
+        self.redis, self.hash_key = redis, settings["HASH_KEY"]
+        self.servers = [
+            Server(os.path.join(str(directory), f"replica-{index}"), upstream_url, redis=redis,
+                   **settings)
+            for index in range(count)
+        ]
+
+    def __iter__(self):
+        return iter(self.servers)
+
+    def __getitem__(self, index):
+        return self.servers[index]
+
+    def __len__(self):
+        return len(self.servers)
+
+    def start(self, wait=True):
+        for server in self.servers:
+            server.start()
+        if wait:
+            self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self, timeout=20):
+        for server in self.servers:
+            server.wait_until_ready(timeout)
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        for server in self.servers:
+            server.__exit__(kind)
+
+    def rows(self):
+        return self.redis.ledger_rows()
+
+    def states(self):
+        return self.servers[0].states()
+
+    def wait_for_states(self, **states):
+        self.servers[0].wait_for_states(**states)
+
+    def ask_everywhere(self, person, *wishes):
+        """The replies of all replicas, one after the other."""
+        return [server.ask(person, *wishes) for server in self.servers]
 
 
 def has_reply(connection):

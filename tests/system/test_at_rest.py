@@ -106,3 +106,32 @@ def test_what_a_server_leaves_is_searched(place, start, people):
     needles.add_secret(server.settings["HASH_KEY"])
     needles.add_secret(server.settings["APPCODE"])
     assert needles.search(left) == []
+
+
+def test_what_a_shared_store_leaves_is_searched(place, replicas, redis, sandbox, people):
+    """Dump, append-only file, journals and logs; with calls of every ending."""
+    group = replicas(2, WORKERS="1", INFERENCE="true")
+    asked = people.some(4)
+    sandbox.behave(mobile=asked[1].mobile, status="02")
+    sandbox.behave(mobile=asked[2].mobile, status="203")
+    sandbox.behave(mobile=asked[3].mobile, cut="body")
+    for server in group:
+        for person in asked:
+            server.ask(person)
+    redis.kill()
+    group[0].ask(people.one())
+    redis.start()
+    group.wait_until_ready()
+    redis.command("SAVE")
+    group.stop()
+    redis.stop()
+    left = [os.path.join(at, name) for at, _, names in os.walk(place) for name in names]
+    kinds = {os.path.basename(path).split("-")[0].split(".")[0] for path in left}
+    assert {"log", "metrics", "journal", "dump", "appendonly", "redis"} <= kinds
+    assert not {"store"} & kinds
+    needles = Needles()
+    for person in asked:
+        needles.add_person(person.question())
+    needles.add_secret(group.hash_key)
+    needles.add_secret(group[0].settings["APPCODE"])
+    assert needles.search(left) == []
