@@ -108,8 +108,7 @@ static bool may_go_on(const struct redis_client *client, const struct store_op *
 
 /* Soon: the first connections are being made, or what was undelivered is on its way. */
 static bool is_worth_waiting(const struct redis_client *client) {
-    return !client->tried ||
-           (redis_client_is_up(client) && !redis_store_is_stuck(client->store));
+    return !client->tried || (redis_client_is_up(client) && !redis_store_is_stuck(client->store));
 }
 
 static void turn_away(struct store_op *op) {

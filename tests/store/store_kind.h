@@ -1,7 +1,8 @@
 #pragma once
 /*
- * store_kind: the kinds of store that the contract's tests run against: a SQLite file, and a real
- * redis-server, each in a place of its own.
+ * store_kind: the kinds of store that the contract's tests run against, each in a place of its own:
+ * a SQLite file; a real redis-server; one in cluster mode, which refuses every script that touches
+ * more than one hash slot.
  */
 #include "redis_server.h"
 #include "store_rig.h"
@@ -14,6 +15,7 @@
 
 struct store_kind {
     bool shared;
+    bool cluster;
     char folder[256];
     char url[320];
     char journal[300];
@@ -21,10 +23,11 @@ struct store_kind {
     int opened; /* how many places were used */
 };
 
-/* `name`: "sqlite" or "redis". */
+/* `name`: "sqlite", "redis" or "cluster". */
 static inline void store_kind_init(struct store_kind *kind, const char *name) {
     memset(kind, 0, sizeof *kind);
-    kind->shared = strcmp(name, "redis") == 0;
+    kind->cluster = strcmp(name, "cluster") == 0;
+    kind->shared = kind->cluster || strcmp(name, "redis") == 0;
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -39,9 +42,29 @@ static inline void store_kind_fresh(struct store_kind *kind) {
     redis_server_do(&kind->redis, "FLUSHALL");
 }
 
+/* All slots on one node, which therefore is the whole cluster. */
+static inline void store_kind_run_cluster(struct store_kind *kind) {
+    redis_server_prepare(&kind->redis);
+    redis_server_add(&kind->redis, "--cluster-enabled");
+    redis_server_add(&kind->redis, "yes");
+    redis_server_start(&kind->redis);
+    redis_server_do(&kind->redis, "CLUSTER ADDSLOTSRANGE 0 16383");
+    for (int64_t tries = 0; tries < REDIS_SERVER_DEADLINE_MS; tries++) {
+        redisReply *reply = redis_server_ask(&kind->redis, "CLUSTER INFO");
+        bool ready = strstr(reply->str, "cluster_state:ok") != NULL;
+        freeReplyObject(reply);
+        if (ready)
+            return;
+        usleep(1000);
+    }
+    fail_msg("the cluster does not come up");
+}
+
 static inline void store_kind_start(struct store_kind *kind) {
     rig_make_folder(kind->folder);
-    if (kind->shared)
+    if (kind->cluster)
+        store_kind_run_cluster(kind);
+    else if (kind->shared)
         redis_server_run(&kind->redis);
     store_kind_fresh(kind);
 }

@@ -1,6 +1,6 @@
 /*
- * What store.h promises, for every kind of store. Words: the kind, "sqlite" (the default) or
- * "redis".
+ * What store.h promises, for every kind of store. Words: the kind, "sqlite" (the default), "redis"
+ * or "cluster".
  */
 #include "store_kind.h"
 
@@ -263,6 +263,18 @@ static void the_notice_comes_before_the_followers_answer(void **state) {
     assert_int_equal(follower.done, 1);
 }
 
+/* That the node would refuse a script across slots, else running here proves nothing. */
+static void a_cluster_refuses_scripts_across_slots(void **state) {
+    (void)state;
+    if (!kind.cluster)
+        return;
+    redisReply *reply = redis_server_ask(&kind.redis, "EVAL %s 2 {a}1 {b}1",
+                                         "return redis.call('EXISTS', KEYS[1], KEYS[2])");
+    assert_int_equal(reply->type, REDIS_REPLY_ERROR);
+    assert_non_null(strstr(reply->str, "CROSSSLOT"));
+    freeReplyObject(reply);
+}
+
 static void questions_do_not_wait_for_each_other(void **state) {
     struct rig *rig = *state;
     struct digest triples[100];
@@ -485,6 +497,7 @@ int main(int argc, char **argv) {
         RIGGED(an_older_answer_does_not_replace_a_newer_one),
         RIGGED(a_stored_answer_is_announced_to_the_others_only),
         RIGGED(the_notice_comes_before_the_followers_answer),
+        cmocka_unit_test(a_cluster_refuses_scripts_across_slots),
         RIGGED(questions_do_not_wait_for_each_other),
         RIGGED(a_leader_whose_lease_ran_out_is_given_up),
         RIGGED(answers_outlive_the_process),
