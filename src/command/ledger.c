@@ -106,7 +106,7 @@ static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
 }
 
 int command_ledger(int argc, char **argv) {
-    struct wish wish = {NULL};
+    struct wish wish = {.config = NULL};
     struct complaint complaint = {""};
     struct rebuild_counts counts = {0};
     int code = parse_options(argc, argv, &wish);

@@ -56,7 +56,7 @@ static bool send_command(struct redis_link *link, redis_replied *replied, void *
 
 static bool eval(struct redis_link *link, redis_replied *replied, void *arg,
                  enum redis_script_index script, int keys, const struct arguments *arguments) {
-    return link && redis_link_eval(link, replied, arg, script, keys, arguments->count,
+    return link && redis_link_eval(link, replied, arg, (int)script, keys, arguments->count,
                                    arguments->values, arguments->sizes);
 }
 
