@@ -101,9 +101,8 @@ void journal_mark_delivered(struct journal_client *client, const struct ledger_i
 
 /*
  * Up to JOURNAL_FETCH_MOST ended and undelivered calls whose line is higher than `after`, in order.
- * Those that are only in memory get lines of the file when they are written: whoever saw lines from
- * JOURNAL_MEMORY_LINES on begins again at 0. No call is passed over that way: a call that ends late
- * may lie before `after`, too.
+ * Whoever came to the end begins again at 0: a call that ended late may stand before `after`, and
+ * one that was only in memory gets a line of the file when it is written.
  */
 #define JOURNAL_FETCH_MOST 64
 
