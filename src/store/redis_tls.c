@@ -80,14 +80,16 @@ struct redis_tls_session *redis_tls_start(struct redis_tls *tls, redisContext *c
         ERR_clear_error();
         return NULL;
     }
-    /* It owns the session only when this worked. */
+    /* It owns the session only when this worked. A server nearby may have been refused already. */
+    struct redis_tls_session *session = (struct redis_tls_session *)ssl;
     if (redisInitiateSSL(context, ssl) != REDIS_OK) {
-        text_add(reason, context->errstr);
+        if (!redis_tls_reason(session, reason))
+            text_add(reason, context->errstr);
         SSL_free(ssl);
         ERR_clear_error();
         return NULL;
     }
-    return (struct redis_tls_session *)ssl;
+    return session;
 }
 
 void redis_tls_begin_turn(void) {

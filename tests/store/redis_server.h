@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define REDIS_SERVER_DEADLINE_MS 20000
+#define REDIS_SERVER_DEADLINE_MS 30000
 #define REDIS_SERVER_ARGUMENTS   48
 #define REDIS_SERVERS            16
 
