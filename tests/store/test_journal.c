@@ -189,11 +189,11 @@ static void callbacks_come_as_submitted(void **state) {
 
 /* Delivery */
 
-static void a_delivered_call_is_marked_and_its_answer_gone(void **state) {
+static void a_delivered_call_is_marked(void **state) {
     struct scene *scene = *state;
     struct journal_rig *rig = &scene->rig;
     struct jcall calls[2];
-    struct ledger_id last;
+    struct journal_delivered last;
     open_scene(scene);
     assert_false(journal_last_delivered(rig->journal, &last));
     for (int i = 0; i < 2; i++) {
@@ -212,22 +212,83 @@ static void a_delivered_call_is_marked_and_its_answer_gone(void **state) {
         journal_mark_delivered(rig->clients[0].client, &calls[i].settle.id);
         assert_int_equal(jrig_count(rig, 0), i);
         assert_true(journal_last_delivered(rig->journal, &last));
-        /* The newest, not the one that was marked last. */
-        assert_memory_equal(&last, &calls[1].settle.id, sizeof last);
+        /* The one that was marked last, not the newest. */
+        assert_memory_equal(&last.id, &calls[i].settle.id, sizeof last.id);
+        assert_true(digest_equal(&last.number, &calls[i].settle.number));
     }
-    expect(scene, "SELECT count(*) FROM calls WHERE answer IS NOT NULL", "0");
     struct reading reading;
     read_file(scene->path, &reading);
     assert_int_equal(reading.count, 2);
     assert_true(reading.calls[0].delivered && reading.calls[0].ended);
     assert_same_call(&reading.calls[0].settle, &calls[0].settle);
-    assert_false(reading.calls[0].settle.answered || reading.calls[0].settle.keep);
+    assert_true(reading.calls[0].settle.answered && reading.calls[0].settle.keep);
     jrig_close(rig);
 
     open_scene(scene);
     assert_true(journal_last_delivered(rig->journal, &last));
-    assert_memory_equal(&last, &calls[1].settle.id, sizeof last);
+    assert_memory_equal(&last.id, &calls[0].settle.id, sizeof last.id);
     assert_int_equal(jrig_count(rig, 0), 0);
+    jrig_close(rig);
+}
+
+static void a_released_call_is_not_what_is_looked_for(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall calls[3];
+    struct journal_delivered last;
+    open_scene(scene);
+    for (int i = 0; i < 3; i++) {
+        jrig_prepare(&calls[i], START_MS + i);
+        if (i != 1)
+            calls[i].settle.ledger.state = LEDGER_RELEASED;
+        assert_true(jrig_end(rig, 0, &calls[i]));
+        journal_mark_delivered(rig->clients[0].client, &calls[i].settle.id);
+        assert_int_equal(jrig_count(rig, 0), 0);
+        assert_int_equal(journal_last_delivered(rig->journal, &last), i > 0);
+    }
+    jrig_close(rig);
+    open_scene(scene);
+    assert_true(journal_last_delivered(rig->journal, &last));
+    assert_memory_equal(&last.id, &calls[1].settle.id, sizeof last.id);
+    expect(scene, "SELECT group_concat(delivered) FROM (SELECT * FROM calls ORDER BY line)",
+           "1,2,3");
+    jrig_close(rig);
+}
+
+static void wait_until_answers_are(const struct scene *scene, int wanted) {
+    int64_t deadline = clock_monotonic_ms(&clock_system) + RIG_DEADLINE_MS;
+    struct reading reading;
+    int answers;
+    do {
+        read_file(scene->path, &reading);
+        answers = 0;
+        for (int i = 0; i < reading.count; i++)
+            answers += reading.calls[i].settle.answered;
+        if (clock_monotonic_ms(&clock_system) > deadline)
+            fail_msg("%d answers are left", answers);
+        usleep(1000);
+    } while (answers != wanted);
+}
+
+static void a_delivered_answer_is_dropped_after_a_while(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall calls[2];
+    open_scene(scene);
+    for (int i = 0; i < 2; i++) {
+        jrig_prepare(&calls[i], START_MS);
+        assert_true(jrig_end(rig, 0, &calls[i]));
+    }
+    journal_mark_delivered(rig->clients[0].client, &calls[0].settle.id);
+    assert_int_equal(jrig_count(rig, 0), 1);
+    rig_clock_advance(&scene->clock, JOURNAL_ANSWER_MS);
+    journal_poke(rig->journal);
+    assert_int_equal(jrig_count(rig, 0), 1);
+    expect(scene, "SELECT count(*) FROM calls WHERE answer IS NOT NULL", "2");
+    rig_clock_advance(&scene->clock, 1);
+    journal_poke(rig->journal);
+    wait_until_answers_are(scene, 1);
+    expect(scene, "SELECT delivered FROM calls WHERE answer IS NOT NULL", "0");
     jrig_close(rig);
 }
 
@@ -275,7 +336,7 @@ static void the_undelivered_are_found_without_reading_every_line(void **state) {
     expect(scene,
            "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type = 'index' "
            "AND sql LIKE '%WHERE%' ORDER BY name)",
-           "calls_delivered,calls_open,calls_undelivered");
+           "calls_answers,calls_delivered,calls_open,calls_order,calls_undelivered");
     jrig_close(&scene->rig);
 }
 
@@ -283,7 +344,7 @@ static void what_the_shared_store_lost_is_delivered_again(void **state) {
     struct scene *scene = *state;
     struct journal_rig *rig = &scene->rig;
     struct jcall calls[4];
-    struct ledger_id last;
+    struct journal_delivered last;
     open_scene(scene);
     for (int i = 0; i < 4; i++) {
         jrig_prepare(&calls[i], START_MS + i * 1000);
@@ -299,12 +360,12 @@ static void what_the_shared_store_lost_is_delivered_again(void **state) {
     for (int i = 0; i < 2; i++) {
         assert_same_call(&fetch.calls_owned[i].settle, &calls[i + 1].settle);
         assert_false(fetch.calls_owned[i].delivered);
-        assert_false(fetch.calls_owned[i].settle.answered);
-        assert_false(fetch.calls_owned[i].settle.keep);
+        assert_true(fetch.calls_owned[i].settle.answered);
+        assert_same_answer(&fetch.calls_owned[i].settle.answer, &calls[i + 1].settle.answer);
     }
     free(fetch.calls_owned);
     assert_true(journal_last_delivered(rig->journal, &last));
-    assert_memory_equal(&last, &calls[0].settle.id, sizeof last);
+    assert_memory_equal(&last.id, &calls[0].settle.id, sizeof last.id);
     assert_int_equal(jrig_redeliver(rig, 1, START_MS + 1000), 0);
     assert_int_equal(jrig_redeliver(rig, 1, INT64_MAX), 0);
     assert_int_equal(jrig_redeliver(rig, 1, INT64_MIN), 1);
@@ -376,7 +437,7 @@ static void old_delivered_lines_are_swept(void **state) {
     struct journal_rig *rig = &scene->rig;
     enum { COUNT = 450 }; /* more than two steps */
     static struct jcall calls[COUNT];
-    struct ledger_id last;
+    struct journal_delivered last;
     open_scene(scene);
     for (int i = 0; i < COUNT; i++) {
         jrig_prepare(&calls[i], START_MS + (i == 0 ? 5000 : 0));
@@ -406,7 +467,7 @@ static void old_delivered_lines_are_swept(void **state) {
 
     open_scene(scene);
     assert_true(journal_last_delivered(rig->journal, &last));
-    assert_memory_equal(&last, &calls[COUNT - 1].settle.id, sizeof last);
+    assert_memory_equal(&last.id, &calls[COUNT - 1].settle.id, sizeof last.id);
     struct journal_fetch fetch = jrig_fetch(rig, 0, 0);
     assert_int_equal(fetch.count, 1);
     assert_memory_equal(&fetch.calls_owned[0].settle.id, &calls[1].settle.id, 16);
@@ -453,10 +514,10 @@ static void crowd_ended(struct store_op *op) {
     struct journal_outcome *outcome = (struct journal_outcome *)op;
     struct jcall *call = (struct jcall *)((char *)outcome - offsetof(struct jcall, outcome));
     struct crowd_member *member = call->owner;
-    struct ledger_id id;
+    struct journal_delivered last;
     member->wrong += !outcome->written || outcome->repeated || call->ended != 1;
     journal_mark_delivered(member->client, &call->settle.id);
-    journal_last_delivered(member->scene->rig.journal, &id);
+    journal_last_delivered(member->scene->rig.journal, &last);
     member->under_way--;
     if (!member->fetching) {
         member->fetching = true;
@@ -534,7 +595,9 @@ int main(void) {
         SCENE(a_second_outcome_changes_nothing),
         SCENE(an_outcome_without_an_intent_makes_the_line),
         SCENE(callbacks_come_as_submitted),
-        SCENE(a_delivered_call_is_marked_and_its_answer_gone),
+        SCENE(a_delivered_call_is_marked),
+        SCENE(a_released_call_is_not_what_is_looked_for),
+        SCENE(a_delivered_answer_is_dropped_after_a_while),
         SCENE(the_undelivered_are_fetched_in_pieces),
         SCENE(the_undelivered_are_found_without_reading_every_line),
         SCENE(what_the_shared_store_lost_is_delivered_again),

@@ -103,7 +103,7 @@ static void expect_kept(struct scene *scene, struct jcall calls[4], const char *
 static void expect_restored(struct scene *scene, struct jcall calls[4]) {
     struct journal_rig *rig = &scene->rig;
     struct complaint complaint;
-    struct ledger_id last;
+    struct journal_delivered last;
     /* Before anything new is intended, what waited is written. */
     assert_true(jrig_intend(rig, 1, &calls[3]));
     assert_true(journal_ready(rig->journal, &complaint));
@@ -115,7 +115,7 @@ static void expect_restored(struct scene *scene, struct jcall calls[4]) {
     assert_int_equal(fetch.calls_owned[1].line, 3);
     free(fetch.calls_owned);
     assert_true(journal_last_delivered(rig->journal, &last));
-    assert_memory_equal(&last, &calls[0].settle.id, sizeof last);
+    assert_memory_equal(&last.id, &calls[0].settle.id, sizeof last.id);
     jrig_close(rig);
     expect(scene,
            "SELECT group_concat(state || delivered) FROM (SELECT * FROM calls ORDER BY line)",
