@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/log.h"
 
 #define RETRY_MS          1000
 #define SWEEP_MS          5000
