@@ -1,7 +1,8 @@
 #pragma once
 /*
  * redis_server: a real redis-server of a test's own, on a free loopback port and a unix socket in a
- * folder of its own. It dies with the test program, and its folder goes too.
+ * folder of its own. It dies with the test program, and its folder goes too. SANYAO_TEST_REDIS
+ * names another program, such as valkey-server.
  *
  * All functions fail the running cmocka test when something does not happen within the deadline.
  */
@@ -47,6 +48,11 @@ static inline int64_t redis_server_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline const char *redis_server_program(void) {
+    const char *program = getenv("SANYAO_TEST_REDIS");
+    return program != NULL && program[0] != '\0' ? program : "redis-server";
 }
 
 /* A port that was free a moment ago. */
@@ -125,7 +131,7 @@ static inline void redis_server_prepare(struct redis_server *server) {
     server->port = redis_server_free_port();
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
-    const char *const usual[] = {"redis-server",
+    const char *const usual[] = {redis_server_program(),
                                  "--port",
                                  port,
                                  "--bind",
@@ -188,7 +194,7 @@ static inline void redis_server_start(struct redis_server *server) {
             return;
         if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
             server->pid = 0;
-            fail_msg("redis-server ended; is it installed?");
+            fail_msg("%s ended; is it installed?", redis_server_program());
         }
         if (redis_server_now_ms() > deadline)
             fail_msg("redis-server does not answer");

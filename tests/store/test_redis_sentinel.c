@@ -21,7 +21,7 @@ static void start_sentinel(const char *password) {
         fprintf(file, "requirepass %s\nsentinel auth-pass books %s\n", password, password);
     assert_int_equal(fclose(file), 0);
     sentinel.argument_count = 0;
-    redis_server_add(&sentinel, "redis-server");
+    redis_server_add(&sentinel, redis_server_program());
     redis_server_add(&sentinel, path);
     redis_server_add(&sentinel, "--sentinel");
     sentinel.password = password;
