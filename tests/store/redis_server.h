@@ -25,6 +25,7 @@
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -55,16 +56,24 @@ static inline const char *redis_server_program(void) {
     return program != NULL && program[0] != '\0' ? program : "redis-server";
 }
 
-/* A port that was free a moment ago. */
+/* A port that was free a moment ago, below the kernel's own choices, so that nobody is given the
+ * port of a server that is down, and so that a cluster's second port, 10000 above, exists. */
 static inline int redis_server_free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        fail_msg("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int tries = 0; tries < 1000; tries++) {
+        uint16_t chance = 0;
+        if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+            break;
+        uint16_t port = (uint16_t)(10000 + chance % 10000);
+        struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
+        close(fd);
+        if (bound == 0)
+            return port;
+    }
+    fail_msg("no free port");
+    return 0;
 }
 
 /* --- its life --- */
@@ -252,4 +261,16 @@ static inline long long redis_server_count(const struct redis_server *server, co
     long long count = reply->integer;
     freeReplyObject(reply);
     return count;
+}
+
+/* As 602 for 6.2. */
+static inline int redis_server_version(const struct redis_server *server) {
+    redisReply *reply = redis_server_ask(server, "INFO server");
+    const char *found = strstr(reply->str, "redis_version:");
+    int major = 0;
+    int minor = 0;
+    if (found == NULL || sscanf(found, "redis_version:%d.%d", &major, &minor) != 2)
+        fail_msg("no version");
+    freeReplyObject(reply);
+    return major * 100 + minor;
 }

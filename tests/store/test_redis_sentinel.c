@@ -39,11 +39,12 @@ static void start_master(const char *password) {
 }
 
 static void start_replica(void) {
-    char place[32];
+    char port[16];
     redis_server_prepare(&replica);
-    snprintf(place, sizeof place, "127.0.0.1 %d", master.port);
+    snprintf(port, sizeof port, "%d", master.port);
     redis_server_add(&replica, "--replicaof");
-    redis_server_add(&replica, place);
+    redis_server_add(&replica, "127.0.0.1");
+    redis_server_add(&replica, port);
     redis_server_start(&replica);
 }
 
