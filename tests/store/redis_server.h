@@ -1,7 +1,8 @@
 #pragma once
 /*
  * redis_server: a real redis-server of a test's own, on a free loopback port and a unix socket in a
- * folder of its own. It dies with the test program, and its folder goes too.
+ * folder of its own. It dies with the test program, and its folder goes too. SANYAO_TEST_REDIS
+ * names another program, such as valkey-server.
  *
  * All functions fail the running cmocka test when something does not happen within the deadline.
  */
@@ -24,6 +25,7 @@
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -49,16 +51,29 @@ static inline int64_t redis_server_now_ms(void) {
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A port that was free a moment ago. */
+static inline const char *redis_server_program(void) {
+    const char *program = getenv("SANYAO_TEST_REDIS");
+    return program != NULL && program[0] != '\0' ? program : "redis-server";
+}
+
+/* A port that was free a moment ago, below the kernel's own choices, so that nobody is given the
+ * port of a server that is down, and so that a cluster's second port, 10000 above, exists. */
 static inline int redis_server_free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        fail_msg("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int tries = 0; tries < 1000; tries++) {
+        uint16_t chance = 0;
+        if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+            break;
+        uint16_t port = (uint16_t)(10000 + chance % 10000);
+        struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
+        close(fd);
+        if (bound == 0)
+            return port;
+    }
+    fail_msg("no free port");
+    return 0;
 }
 
 /* --- its life --- */
@@ -125,7 +140,7 @@ static inline void redis_server_prepare(struct redis_server *server) {
     server->port = redis_server_free_port();
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
-    const char *const usual[] = {"redis-server",
+    const char *const usual[] = {redis_server_program(),
                                  "--port",
                                  port,
                                  "--bind",
@@ -188,7 +203,7 @@ static inline void redis_server_start(struct redis_server *server) {
             return;
         if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
             server->pid = 0;
-            fail_msg("redis-server ended; is it installed?");
+            fail_msg("%s ended; is it installed?", redis_server_program());
         }
         if (redis_server_now_ms() > deadline)
             fail_msg("redis-server does not answer");
@@ -246,4 +261,16 @@ static inline long long redis_server_count(const struct redis_server *server, co
     long long count = reply->integer;
     freeReplyObject(reply);
     return count;
+}
+
+/* As 602 for 6.2. */
+static inline int redis_server_version(const struct redis_server *server) {
+    redisReply *reply = redis_server_ask(server, "INFO server");
+    const char *found = strstr(reply->str, "redis_version:");
+    int major = 0;
+    int minor = 0;
+    if (found == NULL || sscanf(found, "redis_version:%d.%d", &major, &minor) != 2)
+        fail_msg("no version");
+    freeReplyObject(reply);
+    return major * 100 + minor;
 }

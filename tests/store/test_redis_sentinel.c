@@ -21,7 +21,7 @@ static void start_sentinel(const char *password) {
         fprintf(file, "requirepass %s\nsentinel auth-pass books %s\n", password, password);
     assert_int_equal(fclose(file), 0);
     sentinel.argument_count = 0;
-    redis_server_add(&sentinel, "redis-server");
+    redis_server_add(&sentinel, redis_server_program());
     redis_server_add(&sentinel, path);
     redis_server_add(&sentinel, "--sentinel");
     sentinel.password = password;
@@ -39,11 +39,12 @@ static void start_master(const char *password) {
 }
 
 static void start_replica(void) {
-    char place[32];
+    char port[16];
     redis_server_prepare(&replica);
-    snprintf(place, sizeof place, "127.0.0.1 %d", master.port);
+    snprintf(port, sizeof port, "%d", master.port);
     redis_server_add(&replica, "--replicaof");
-    redis_server_add(&replica, place);
+    redis_server_add(&replica, "127.0.0.1");
+    redis_server_add(&replica, port);
     redis_server_start(&replica);
 }
 

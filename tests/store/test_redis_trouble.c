@@ -181,7 +181,7 @@ static void paused_clients_are_dropped_and_come_back(void **state) {
     struct link_rig rig;
     struct link_call call;
     open_impatient(&rig);
-    redis_server_do(&server, "CLIENT PAUSE 1000 ALL");
+    redis_server_do(&server, "CLIENT PAUSE 1000");
     link_call(&rig, &call, "SET", "paused", "1");
     link_rig_wait(&rig, call.done == 1);
     assert_true(call.unanswered);

@@ -146,7 +146,6 @@ class RedisServer:
             "appendfsync": "always",
             "save": "",
             "repl_diskless_sync_delay": 0,
-            "enable_debug_command": "local",
             **options,
         }
         if password is not None and user is None:

@@ -6,7 +6,7 @@ import os
 import pytest
 from contract import SOURCE_DIR
 from harness import Needlework, Replicas, Server, wait_until
-from redis_server import RedisServer, SentinelGroup, totals_of
+from redis_server import RedisServer, SentinelGroup, free_port, totals_of
 from test_store_away import is_paid, refused
 
 PASSWORD = "correct-horse-battery-4711"
@@ -118,6 +118,74 @@ def test_a_wrong_login_is_said_and_not_shown(place, sandbox, people, login):
 
 def mentions(text, *words):
     return any(word.lower() in text.lower() for word in words)
+
+
+# --- TLS ---
+
+
+class TlsRedis(RedisServer):
+    """Speaks TLS on a second port, with the certificate for `host`."""
+
+    def __init__(self, directory, authority, host="localhost"):
+        self.tls_port = free_port()
+        super().__init__(
+            directory, tls_port=self.tls_port, tls_cert_file=authority / f"{host}.pem",
+            tls_key_file=authority / f"{host}.key", tls_ca_cert_file=authority / "ca.pem",
+            tls_auth_clients="no",
+        )
+
+    @property
+    def tls_url(self):
+        return f"rediss://localhost:{self.tls_port}/0"
+
+
+@pytest.fixture
+def needs_tls(place):
+    """A program without TLS to Redis says so, and what to do, instead of starting."""
+    server = Server(os.path.join(place, "probe"), STORE_URL="rediss://localhost:9/0")
+    try:
+        server.start()
+    except AssertionError:
+        with open(server.stderr_path, encoding="utf-8") as file:
+            said = file.read()
+        assert "rediss:// needs hiredis with TLS, which this sanyao was built without" in said
+        assert mentions(said, "Debian 13") and mentions(said, "TLS proxy")
+        pytest.skip("built without TLS to Redis, which it said")
+    server.stop()
+
+
+def test_over_tls(needs_tls, place, sandbox, people, authority):
+    with TlsRedis(os.path.join(place, "redis"), authority) as redis, Replicas(
+        place, redis, sandbox.url, count=2, STORE_URL=redis.tls_url,
+        STORE_CA_FILE=authority / "ca.pem",
+    ) as group:
+        works(group.servers, sandbox, people)
+        assert redis.totals() == {"s": 1, "billed": 1}
+        redis.kill()
+        refused(group[0], people.one())
+        redis.start()
+        group.wait_until_ready()
+        works(group.servers, sandbox, people)
+
+
+@pytest.mark.parametrize(
+    "host, ca", [("localhost", "stranger.pem"), ("localhost", None), ("elsewhere.test", "ca.pem")],
+    ids=["another CA", "the system's CAs", "another host"],
+)
+def test_a_certificate_that_does_not_hold_is_said(
+    needs_tls, place, sandbox, people, authority, host, ca
+):
+    settings = {"STORE_CA_FILE": authority / ca} if ca else {}
+    with TlsRedis(os.path.join(place, "redis"), authority, host) as redis, Server(
+        os.path.join(place, "server"), sandbox.url, redis=redis, STORE_URL=redis.tls_url, **settings
+    ) as server:
+        refused(server, people.one())
+        wait_until(
+            lambda: any(mentions(line, "certificate is refused") for line in warnings(server)), 10,
+            "the reason, in the log",
+        )
+        assert not server.is_ready() and sandbox.calls() == 0
+        assert redis.keys() == []
 
 
 # --- sentinels ---

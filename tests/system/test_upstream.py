@@ -158,28 +158,6 @@ def test_a_redirect_is_not_followed(place, people):
 # --- TLS ---
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """A test CA with a certificate for localhost, one for another host, and another CA."""
-    place = tmp_path_factory.mktemp("tls")
-
-    def openssl(*args, **kwargs):
-        subprocess.run(["openssl", *args], cwd=place, check=True, capture_output=True, **kwargs)
-
-    for name in ("ca", "stranger"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2",
-                "-subj", f"/CN=sanyao test {name}", "-addext", "keyUsage=critical,keyCertSign")
-    for host in ("localhost", "elsewhere.test"):
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", f"{host}.key", "-out", f"{host}.csr", "-subj", f"/CN={host}")
-        with open(place / "san", "w", encoding="ascii") as file:
-            file.write(f"subjectAltName=DNS:{host}\n")
-        openssl("x509", "-req", "-in", f"{host}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", f"{host}.pem")
-    return place
-
-
 def tls(authority, host):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / f"{host}.pem", authority / f"{host}.key")
