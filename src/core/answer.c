@@ -7,6 +7,11 @@
  *   checked_at, and expires_at as its distance from it: varints, zigzag
  *   then, each as varint length and bytes, and only where it is there: status, mobile_type,
  * trace_id (always), msg, extra
+ *
+ * With FLAG_SELLER_TRACE the trace_id is of the seller's own form,
+ * `20201208001535_9a45ph_5e392391`: its three numbers follow in 14 bytes. Redis keeps a value of up
+ * to 44 bytes in one piece, and this is what leaves room below that. Answers without the flag were
+ * written with such ids, too.
  */
 #include "core/answer.h"
 
@@ -16,7 +21,8 @@
 #define FLAG_VIRTUAL_OPERATOR 0x01
 #define FLAG_MSG              0x02
 #define FLAG_EXTRA            0x04
-#define FLAGS_KNOWN           0x07
+#define FLAG_SELLER_TRACE     0x08
+#define FLAGS_KNOWN           0x0f
 #define CODE_TEXT             0x0f
 
 /* Stored for years: codes are only ever added, whatever order the result table takes. */
@@ -73,6 +79,41 @@ static uint8_t *put_text(uint8_t *at, const char *text) {
     return at;
 }
 
+/* Whether the date is one does not matter: any digits come back as they were. */
+static const struct trace_part {
+    size_t digits;
+    unsigned base;
+    size_t bytes; /* little-endian */
+    char behind;
+} trace_parts[] = {{14, 10, 6, '_'}, {6, 36, 4, '_'}, {8, 16, 4, '\0'}};
+static const char trace_digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+static bool is_seller_trace(const char *trace_id) {
+    for (size_t i = 0; i < COUNT(trace_parts); i++) {
+        const struct trace_part *part = &trace_parts[i];
+        for (size_t n = 0; n < part->digits; n++, trace_id++) {
+            if (*trace_id == '\0' || memchr(trace_digits, *trace_id, part->base) == NULL)
+                return false;
+        }
+        if (*trace_id++ != part->behind)
+            return false;
+    }
+    return true;
+}
+
+static uint8_t *put_seller_trace(uint8_t *at, const char *trace_id) {
+    for (size_t i = 0; i < COUNT(trace_parts); i++, trace_id++) {
+        const struct trace_part *part = &trace_parts[i];
+        uint64_t number = 0;
+        for (size_t n = 0; n < part->digits; n++)
+            number =
+                number * part->base + (uint64_t)(strchr(trace_digits, *trace_id++) - trace_digits);
+        for (size_t n = 0; n < part->bytes; n++, number >>= 8)
+            *at++ = (uint8_t)number;
+    }
+    return at;
+}
+
 size_t answer_encode(const struct answer *answer, uint8_t bytes[ANSWER_ENCODED_MAX]) {
     uint8_t status = status_code(answer->status);
     uint8_t carrier = carrier_code(answer->mobile_type);
@@ -82,6 +123,8 @@ size_t answer_encode(const struct answer *answer, uint8_t bytes[ANSWER_ENCODED_M
         flags |= FLAG_MSG;
     if (answer->extra[0] != '\0')
         flags |= FLAG_EXTRA;
+    if (is_seller_trace(answer->trace_id))
+        flags |= FLAG_SELLER_TRACE;
 
     *at++ = VERSION;
     *at++ = flags;
@@ -93,7 +136,10 @@ size_t answer_encode(const struct answer *answer, uint8_t bytes[ANSWER_ENCODED_M
         at = put_text(at, answer->status);
     if (carrier == CODE_TEXT)
         at = put_text(at, answer->mobile_type);
-    at = put_text(at, answer->trace_id);
+    if (flags & FLAG_SELLER_TRACE)
+        at = put_seller_trace(at, answer->trace_id);
+    else
+        at = put_text(at, answer->trace_id);
     if (flags & FLAG_MSG)
         at = put_text(at, answer->msg);
     if (flags & FLAG_EXTRA)
@@ -141,6 +187,21 @@ static void take_text(struct source *source, char *text, size_t capacity) {
     source->at += size;
 }
 
+static void take_seller_trace(struct source *source, char *trace_id) {
+    for (size_t i = 0; i < COUNT(trace_parts); i++) {
+        const struct trace_part *part = &trace_parts[i];
+        uint64_t number = 0;
+        for (size_t n = 0; n < part->bytes; n++)
+            number |= (uint64_t)take_byte(source) << (8 * n);
+        for (size_t n = part->digits; n > 0; n--, number /= part->base)
+            trace_id[n - 1] = trace_digits[number % part->base];
+        if (number > 0)
+            source->broken = true;
+        trace_id[part->digits] = part->behind;
+        trace_id += part->digits + 1;
+    }
+}
+
 static void set_text(char *text, const char *known) {
     memcpy(text, known, strlen(known) + 1);
 }
@@ -178,7 +239,10 @@ bool answer_decode(const uint8_t *bytes, size_t size, struct answer *answer) {
         (int64_t)((uint64_t)answer->checked_at + (uint64_t)unzigzag(take_varint(&source)));
     take_status(&source, codes >> 4, answer);
     take_carrier(&source, codes & 0x0f, answer);
-    take_text(&source, answer->trace_id, sizeof answer->trace_id);
+    if (flags & FLAG_SELLER_TRACE)
+        take_seller_trace(&source, answer->trace_id);
+    else
+        take_text(&source, answer->trace_id, sizeof answer->trace_id);
     if (flags & FLAG_MSG)
         take_text(&source, answer->msg, sizeof answer->msg);
     if (flags & FLAG_EXTRA)

@@ -36,7 +36,7 @@ struct answer {
 
 /*
  * The compact form that stores keep: a version byte, flags, then what differs from the usual. About
- * 43 bytes for an ordinary answer. Returns its size. `msg` is left out when it is the table's.
+ * 26 bytes for an ordinary answer. Returns its size. `msg` is left out when it is the table's.
  */
 size_t answer_encode(const struct answer *answer, uint8_t bytes[ANSWER_ENCODED_MAX]);
 

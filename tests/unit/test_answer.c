@@ -43,7 +43,7 @@ static size_t assert_round_trip(const struct answer *answer) {
 
 static void an_ordinary_answer_is_small(void **state) {
     (void)state;
-    assert_int_equal(assert_round_trip(&ordinary), 43);
+    assert_int_equal(assert_round_trip(&ordinary), 26);
 }
 
 static void every_status_and_carrier_comes_back(void **state) {
@@ -61,6 +61,38 @@ static void every_status_and_carrier_comes_back(void **state) {
             strcpy(answer.status, others[i]);
             assert_round_trip(&answer);
         }
+    }
+}
+
+static void every_trace_id_comes_back(void **state) {
+    (void)state;
+    static const struct {
+        const char *trace_id;
+        bool sellers;
+    } cases[] = {
+        {"20201208001535_9a45ph_5e392391", true},
+        {"00000000000000_000000_00000000", true},
+        {"99999999999999_zzzzzz_ffffffff", true},
+        {"", false},
+        {"20201208001535", false},
+        {"20201208001535_9a45ph", false},
+        {"20201208001535_9a45ph_", false},
+        {"20201208001535_9a45ph_5e39239", false},
+        {"20201208001535_9a45ph_5e3923911", false},
+        {"20201208001535_9a45ph_5e392391_", false},
+        {"20201208001535_9a45ph_5E392391", false},
+        {"20201208001535_9a45ph_5e39239g", false},
+        {"20201208001535_9A45ph_5e392391", false},
+        {"20201208001535_9a45p{_5e392391", false},
+        {"20201208001535-9a45ph_5e392391", false},
+        {"2020120800153a_9a45ph_5e392391", false},
+        {"20201208001535_9a45ph_5e39239\xe4", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct answer answer = ordinary;
+        strcpy(answer.trace_id, cases[i].trace_id);
+        size_t as_text = 13 + strlen(answer.trace_id);
+        assert_int_equal(assert_round_trip(&answer), cases[i].sellers ? 26 : as_text);
     }
 }
 
@@ -99,12 +131,12 @@ static void the_tables_words_are_left_out(void **state) {
     strcpy(own.msg, "认证一致");
 
     size_t size = answer_encode(&usual, bytes);
-    assert_int_equal(size, 43);
+    assert_int_equal(size, 26);
     assert_true(answer_decode(bytes, size, &decoded));
     assert_string_equal(decoded.msg, "");
     assert_string_equal(answer_msg(&decoded), "实名认证通过");
 
-    assert_int_equal(assert_round_trip(&own), 43 + 1 + strlen(own.msg));
+    assert_int_equal(assert_round_trip(&own), 26 + 1 + strlen(own.msg));
     assert_string_equal(answer_msg(&own), "认证一致");
 }
 
@@ -152,6 +184,22 @@ static void version_1_is_fixed(void **state) {
     }
 }
 
+/* The same for the seller's trace ids, which older answers have as text. */
+static void the_sellers_trace_id_is_fixed(void **state) {
+    (void)state;
+    static const uint8_t packed[] = {1,    8,    2,    0x80, 0xd2, 0xad, 0xb0, 0x0d, 0x80,
+                                     0xb4, 0xbc, 0x02, 0xff, 0xb3, 0xd3, 0x75, 0x5f, 0x12,
+                                     0xe5, 0x03, 0x73, 0x21, 0x91, 0x23, 0x39, 0x5e};
+    uint8_t older[13 + 30] = {1, 0, 2, 0x80, 0xd2, 0xad, 0xb0, 0x0d, 0x80, 0xb4, 0xbc, 0x02, 30};
+    uint8_t encoded[ANSWER_ENCODED_MAX];
+    struct answer decoded;
+    assert_int_equal(answer_encode(&ordinary, encoded), sizeof packed);
+    assert_memory_equal(encoded, packed, sizeof packed);
+    memcpy(older + 13, ordinary.trace_id, 30);
+    assert_true(answer_decode(older, sizeof older, &decoded));
+    assert_same(&ordinary, &decoded);
+}
+
 static void every_cut_is_refused(void **state) {
     (void)state;
     struct answer answer = ordinary, decoded;
@@ -175,7 +223,13 @@ static void what_is_no_answer_is_refused(void **state) {
     } cases[] = {
         {"version 0", {0, 0, 0, 0, 0, 0}, 6},
         {"version 2", {2, 0, 0, 0, 0, 0}, 6},
-        {"unknown flag", {1, 8, 0, 0, 0, 0}, 6},
+        {"unknown flag", {1, 16, 0, 0, 0, 0}, 6},
+        {"trace id of 15 digits",
+         {1, 8, 0, 0, 0, 0x00, 0x40, 0x7a, 0x10, 0xf3, 0x5a, 0, 0, 0, 0, 0, 0, 0, 0},
+         19},
+        {"trace id with a mark of seven",
+         {1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x10, 0xbf, 0x81, 0, 0, 0, 0},
+         19},
         {"unknown status code", {1, 0, 0x80, 0, 0, 0}, 6},
         {"unknown carrier code", {1, 0, 0x04, 0, 0, 0}, 6},
         {"empty status", {1, 0, 0xf0, 0, 0, 0, 0}, 7},
@@ -206,12 +260,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ordinary_answer_is_small),
         cmocka_unit_test(every_status_and_carrier_comes_back),
+        cmocka_unit_test(every_trace_id_comes_back),
         cmocka_unit_test(every_time_comes_back),
         cmocka_unit_test(the_fullest_answer_fits),
         cmocka_unit_test(the_tables_words_are_left_out),
         cmocka_unit_test(an_unknown_status_has_no_words_but_its_own),
         cmocka_unit_test(a_flag_comes_back),
         cmocka_unit_test(version_1_is_fixed),
+        cmocka_unit_test(the_sellers_trace_id_is_fixed),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(what_is_no_answer_is_refused),
     };
