@@ -245,3 +245,34 @@ static inline long long redis_server_count(const struct redis_server *server, co
     freeReplyObject(reply);
     return count;
 }
+
+/* Grows with everything that is written. */
+static inline long long redis_server_writes(const struct redis_server *server) {
+    redisReply *reply = redis_server_ask(server, "INFO persistence");
+    const char *found = strstr(reply->str, "rdb_changes_since_last_save:");
+    assert_non_null(found);
+    long long writes = atoll(strchr(found, ':') + 1);
+    freeReplyObject(reply);
+    return writes;
+}
+
+/* One in cluster mode, which refuses every script that names keys of more than one hash slot. All
+ * slots on one node, which therefore is the whole cluster. */
+static inline void redis_server_run_cluster(struct redis_server *server) {
+    redis_server_prepare(server);
+    redis_server_add(server, "--cluster-enabled");
+    redis_server_add(server, "yes");
+    redis_server_start(server);
+    redis_server_do(server, "CLUSTER ADDSLOTSRANGE 0 16383");
+    int64_t deadline = redis_server_now_ms() + REDIS_SERVER_DEADLINE_MS;
+    for (;;) {
+        redisReply *reply = redis_server_ask(server, "CLUSTER INFO");
+        bool ready = strstr(reply->str, "cluster_state:ok") != NULL;
+        freeReplyObject(reply);
+        if (ready)
+            return;
+        if (redis_server_now_ms() > deadline)
+            fail_msg("the cluster does not come up");
+        usleep(1000);
+    }
+}
