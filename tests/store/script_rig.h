@@ -128,11 +128,11 @@ static inline void script_expect_near(int64_t ms, int64_t wanted_ms) {
         fail_msg("%lld, and not %lld", (long long)ms, (long long)wanted_ms);
 }
 
-/* All that is there, but for what only time changes. To be freed. */
-static inline char *script_snapshot(const struct redis_server *server) {
+/* All that is there under keys of the pattern, but for what only time changes. To be freed. */
+static inline char *script_snapshot_of(const struct redis_server *server, const char *pattern) {
     static const char machine[] =
         "local lines = {}\n"
-        "for _, key in ipairs(redis.call('KEYS', '*')) do\n"
+        "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do\n"
         "  local type, values = redis.call('TYPE', key).ok, {}\n"
         "  if type == 'string' then values = {redis.call('GET', key)}\n"
         "  elseif type == 'zset' then values = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')\n"
@@ -149,12 +149,16 @@ static inline char *script_snapshot(const struct redis_server *server) {
         "  return string.format('<%02x>', string.byte(byte))\n"
         "end)\n"
         "return hex\n";
-    redisReply *reply = redis_server_ask(server, "EVAL %s 0", machine);
+    redisReply *reply = redis_server_ask(server, "EVAL %s 0 %s", machine, pattern);
     if (reply->type != REDIS_REPLY_STRING)
         fail_msg("%s", reply->str);
     char *text = strdup(reply->str);
     freeReplyObject(reply);
     return text;
+}
+
+static inline char *script_snapshot(const struct redis_server *server) {
+    return script_snapshot_of(server, "*");
 }
 
 /* Everything but the ledger ends by itself, and in a time that makes sense. */
