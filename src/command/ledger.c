@@ -79,8 +79,9 @@ static int print_json(bool good, const struct rebuild_counts *counts,
 
 static int print_human(bool good, const struct rebuild_counts *counts,
                        const struct complaint *complaint) {
-    printf("%lld calls in the journals: %lld restored, %lld were there\n", (long long)counts->lines,
-           (long long)counts->restored, (long long)counts->present);
+    if (good || counts->lines > 0)
+        printf("%lld calls in the journals: %lld restored, %lld were there\n",
+               (long long)counts->lines, (long long)counts->restored, (long long)counts->present);
     if (good)
         return COMMAND_DONE;
     fprintf(stderr, "sanyao: %s\n", complaint->text);
@@ -106,7 +107,7 @@ static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
 }
 
 int command_ledger(int argc, char **argv) {
-    struct wish wish = {NULL};
+    struct wish wish = {.config = NULL};
     struct complaint complaint = {""};
     struct rebuild_counts counts = {0};
     int code = parse_options(argc, argv, &wish);

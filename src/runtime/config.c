@@ -269,6 +269,11 @@ static bool check_shared_store(struct loader *loader) {
                         "hash.key: must be given when store.url (%s) is a Redis, the same to all "
                         "who share it; give it with SANYAO_HASH_KEY_FILE",
                         SOURCE(config, store_url));
+    /* A lost window is restored from the journals. */
+    if (shared && config->journal_keep_ms < config->number_limit_window_ms)
+        return complain(loader->complaint,
+                        "journal.keep (%s): must not be shorter than number_limit.window (%s)",
+                        SOURCE(config, journal_keep_ms), SOURCE(config, number_limit_window_ms));
     return true;
 }
 

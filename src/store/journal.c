@@ -88,10 +88,10 @@ void journal_poke(struct journal *journal) {
     sqlite_thread_poke(&journal->thread);
 }
 
-bool journal_last_delivered(struct journal *journal, struct ledger_id *id) {
-    struct journal_mark last = journal_writer_last(&journal->writer);
-    *id = last.id;
-    return last.line > 0;
+bool journal_last_delivered(struct journal *journal, struct journal_delivered *last) {
+    struct journal_mark mark = journal_writer_last(&journal->writer);
+    *last = mark.last;
+    return mark.line > 0;
 }
 
 struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,

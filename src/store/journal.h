@@ -13,7 +13,8 @@
  * Operations belong to the caller and stay in place until then. An intent or an outcome that is
  * said to be written is on the disk.
  *
- * It holds digests and never a person's data. An answer is in it only until it is delivered.
+ * It holds digests and never a person's data. A delivered answer stays in it for JOURNAL_ANSWER_MS:
+ * long enough for a shared store that loses its last moments to be given them again.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,14 +29,16 @@
 struct journal;
 struct journal_client;
 
+#define JOURNAL_ANSWER_MS INT64_C(3600000)
+
 /* One call, as the journal has it. When it was reserved is in its id (ledger_id_time_ms). */
 struct journal_call {
     int64_t line; /* ascending in the order in which the intents were written */
     bool ended; /* is there an outcome? If not, of `settle` only id, triple, number and account are
                    known */
     bool delivered;
-    struct store_settle settle; /* its `op` is not used. Once delivered its answer is gone for good:
-                                   not `answered`, and all else as it was */
+    struct store_settle
+        settle; /* its `op` is not used; no answer any more JOURNAL_ANSWER_MS later */
 };
 
 /* Lines from here on are those of outcomes that are only in memory (see journal_write_outcome). No
@@ -61,9 +64,14 @@ bool journal_ready(struct journal *journal, struct complaint *complaint);
 /* Look at everything due now: the clock jumped, or the disk may be good again. Any thread. */
 void journal_poke(struct journal *journal);
 
-/* The newest call, the highest line, that is marked as delivered. False: there is none. Any thread.
- */
-bool journal_last_delivered(struct journal *journal, struct ledger_id *id);
+struct journal_delivered {
+    struct ledger_id id;
+    struct digest number;
+};
+
+/* The last call that was marked as delivered and counts for its number (was not released). False:
+ * there is none. Any thread. */
+bool journal_last_delivered(struct journal *journal, struct journal_delivered *last);
 
 struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
                                       struct complaint *complaint);
@@ -101,9 +109,8 @@ void journal_mark_delivered(struct journal_client *client, const struct ledger_i
 
 /*
  * Up to JOURNAL_FETCH_MOST ended and undelivered calls whose line is higher than `after`, in order.
- * Those that are only in memory get lines of the file when they are written: whoever saw lines from
- * JOURNAL_MEMORY_LINES on begins again at 0. No call is passed over that way: a call that ends late
- * may lie before `after`, too.
+ * Whoever came to the end begins again at 0: a call that ended late may stand before `after`, and
+ * one that was only in memory gets a line of the file when it is written.
  */
 #define JOURNAL_FETCH_MOST 64
 
@@ -119,8 +126,8 @@ void journal_fetch_undelivered(struct journal_client *client, struct journal_fet
 
 /*
  * Ended calls reserved at or after `since_ms` (Unix) are to be delivered again: the shared store
- * lost them. Their answers are gone, so that they come not `answered`; with the rest, ledger and
- * windows are restored. One transaction, which holds up the others: about a second for 200,000
+ * lost them. Those whose answer is gone come not `answered`; with the rest, ledger and windows are
+ * restored. One transaction, which holds up the others: about a second for 200,000
  * calls.
  */
 struct journal_redeliver {

@@ -61,19 +61,25 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
         "settled_at_ms = excluded.settled_at_ms, keep = excluded.keep, answer = excluded.answer, "
         "retain_until = excluded.retain_until, close_ms = excluded.close_ms, "
         "failure = excluded.failure WHERE state = 'reserved'",
-    [JOURNAL_DELIVER] = "UPDATE calls SET delivered = 1, answer = NULL WHERE id = ?1 "
-                        "AND delivered = 0 AND state <> 'reserved' RETURNING line",
+    [JOURNAL_DELIVER] = "UPDATE calls SET delivered = ?2 WHERE id = ?1 AND delivered = 0 "
+                        "AND state <> 'reserved' RETURNING line, number, state <> 'released'",
     [JOURNAL_REDELIVER] = "UPDATE calls INDEXED BY calls_delivered SET delivered = 0 "
-                          "WHERE delivered = 1 AND id >= ?1",
+                          "WHERE delivered > 0 AND id >= ?1",
     [JOURNAL_UNDELIVERED] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_undelivered "
                             "WHERE delivered = 0 AND state <> 'reserved' AND line > ?1 "
                             "ORDER BY line LIMIT ?2",
-    /* From the end backwards, past those that wait. */
-    [JOURNAL_NEWEST] = "SELECT line, id FROM calls NOT INDEXED WHERE delivered = 1 "
-                       "ORDER BY line DESC LIMIT 1",
+    [JOURNAL_NEWEST] = "SELECT all_of_them.number, last.line, last.id, last.number FROM "
+                       "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
+                       "WHERE delivered > 0) AS all_of_them LEFT JOIN "
+                       "(SELECT line, id, number FROM calls INDEXED BY calls_order "
+                       "WHERE delivered > 0 AND state <> 'released' "
+                       "ORDER BY delivered DESC LIMIT 1) AS last",
     [JOURNAL_SWEEP] = "DELETE FROM calls WHERE line IN (SELECT line FROM calls INDEXED BY "
-                      "calls_delivered WHERE delivered = 1 AND id < ?1 AND line <> ?2 "
+                      "calls_delivered WHERE delivered > 0 AND id < ?1 AND line <> ?2 "
                       "ORDER BY id LIMIT ?3)",
+    [JOURNAL_FORGET] = "UPDATE calls SET answer = NULL WHERE line IN (SELECT line FROM calls "
+                       "INDEXED BY calls_answers WHERE answer IS NOT NULL AND delivered > 0 "
+                       "AND id < ?1 ORDER BY id LIMIT ?2)",
 };
 
 static bool note_trouble(struct journal_books *books) {
@@ -178,15 +184,25 @@ bool journal_books_end(struct journal_books *books, const struct store_settle *s
     return done;
 }
 
+static void read_bytes(sqlite3_stmt *row, int column, void *bytes, size_t size) {
+    const void *value = sqlite3_column_blob(row, column);
+    if (value && (size_t)sqlite3_column_bytes(row, column) == size)
+        memcpy(bytes, value, size);
+}
+
 bool journal_books_deliver(struct journal_books *books, const struct ledger_id *id,
                            struct journal_mark *mark) {
     sqlite3_stmt *statement = books->statements[JOURNAL_DELIVER];
     bind_bytes(statement, 1, id->bytes, sizeof id->bytes);
+    sqlite3_bind_int64(statement, 2, mark->deliveries + 1);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
-        int64_t line = sqlite3_column_int64(statement, 0);
-        if (line > mark->line)
-            *mark = (struct journal_mark){line, *id};
+        mark->deliveries++;
+        if (sqlite3_column_int(statement, 2)) {
+            mark->line = sqlite3_column_int64(statement, 0);
+            mark->last.id = *id;
+            read_bytes(statement, 1, mark->last.number.bytes, DIGEST_SIZE);
+        }
         code = sqlite3_step(statement);
     }
     bool done = code == SQLITE_DONE || note_trouble(books);
@@ -211,12 +227,6 @@ int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms) {
     return run(books, JOURNAL_REDELIVER) ? sqlite3_changes64(books->db) : -1;
 }
 
-static void read_bytes(sqlite3_stmt *row, enum call_column column, void *bytes, size_t size) {
-    const void *value = sqlite3_column_blob(row, (int)column);
-    if (value && (size_t)sqlite3_column_bytes(row, (int)column) == size)
-        memcpy(bytes, value, size);
-}
-
 static void read_text(sqlite3_stmt *row, enum call_column column, char *text, size_t size) {
     const unsigned char *value = sqlite3_column_text(row, (int)column);
     snprintf(text, size, "%s", value ? (const char *)value : "");
@@ -227,9 +237,10 @@ bool journal_books_newest(struct journal_books *books, struct journal_mark *mark
     *mark = (struct journal_mark){0};
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
-        mark->line = sqlite3_column_int64(statement, 0);
-        const void *id = sqlite3_column_blob(statement, 1);
-        memcpy(mark->id.bytes, id, sizeof mark->id.bytes); /* the schema checks its size */
+        mark->deliveries = sqlite3_column_int64(statement, 0);
+        mark->line = sqlite3_column_int64(statement, 1);
+        read_bytes(statement, 2, mark->last.id.bytes, sizeof mark->last.id.bytes);
+        read_bytes(statement, 3, mark->last.number.bytes, DIGEST_SIZE);
     }
     bool done = code == SQLITE_ROW || code == SQLITE_DONE || note_trouble(books);
     sqlite3_reset(statement);
@@ -283,7 +294,7 @@ static void read_call(sqlite3_stmt *row, struct journal_call *call) {
     struct store_settle *settle = &call->settle;
     struct ledger_account *account = &settle->account;
     call->line = sqlite3_column_int64(row, LINE);
-    call->delivered = sqlite3_column_int(row, DELIVERED);
+    call->delivered = sqlite3_column_int64(row, DELIVERED) > 0;
     read_bytes(row, ID, settle->id.bytes, sizeof settle->id.bytes);
     read_bytes(row, TRIPLE, settle->triple.bytes, DIGEST_SIZE);
     read_bytes(row, NUMBER, settle->number.bytes, DIGEST_SIZE);
@@ -321,6 +332,14 @@ int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t sp
     sqlite3_bind_int64(statement, 2, spared);
     sqlite3_bind_int(statement, 3, most);
     return run(books, JOURNAL_SWEEP) ? sqlite3_changes(books->db) : -1;
+}
+
+int journal_books_forget(struct journal_books *books, int64_t unix_ms, int most) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_FORGET];
+    struct ledger_id first = first_id(unix_ms);
+    bind_bytes(statement, 1, first.bytes, sizeof first.bytes);
+    sqlite3_bind_int(statement, 2, most);
+    return run(books, JOURNAL_FORGET) ? sqlite3_changes(books->db) : -1;
 }
 
 sqlite3_stmt *journal_books_prepare_all(sqlite3 *db) {

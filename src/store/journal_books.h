@@ -28,6 +28,7 @@ enum journal_statement {
     JOURNAL_UNDELIVERED,
     JOURNAL_NEWEST,
     JOURNAL_SWEEP,
+    JOURNAL_FORGET,
     JOURNAL_STATEMENTS
 };
 
@@ -37,10 +38,12 @@ struct journal_books {
     char trouble[256];
 };
 
-/* A line that is marked as delivered; `line` 0: there is none. */
+/* What is known of the deliveries: how many there were, as the number of the last, and which of
+ * those that count was the last; `line` 0: there is none. */
 struct journal_mark {
+    int64_t deliveries;
     int64_t line;
-    struct ledger_id id;
+    struct journal_delivered last;
 };
 
 /* False with a complaint, and nothing left open. */
@@ -67,15 +70,15 @@ bool journal_books_intend(struct journal_books *books, const struct store_admit 
 bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
                        bool *repeated) __attribute__((warn_unused_result));
 
-/* Marks the call and drops its answer. `mark` becomes it where that is the higher line. Does
- * nothing for a call that has not ended, that is delivered, or that is not there. */
+/* Marks the call as the next delivery, and `mark` with it. Does nothing for a call that has not
+ * ended, that is delivered, or that is not there. */
 bool journal_books_deliver(struct journal_books *books, const struct ledger_id *id,
                            struct journal_mark *mark) __attribute__((warn_unused_result));
 
 /* Takes the marks off calls reserved at `since_ms` or later. How many; -1 when it failed. */
 int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms);
 
-/* The highest line that is marked. */
+/* Reads what is known of the deliveries. */
 bool journal_books_newest(struct journal_books *books, struct journal_mark *mark)
     __attribute__((warn_unused_result));
 
@@ -87,6 +90,10 @@ int journal_books_undelivered(struct journal_books *books, int64_t after,
 /* Deletes up to `most` delivered calls reserved before `unix_ms`, but for the line `spared`. How
  * many; -1 when it failed. */
 int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t spared, int most);
+
+/* Drops the answers of up to `most` delivered calls reserved before `unix_ms`. How many; -1 when it
+ * failed. */
+int journal_books_forget(struct journal_books *books, int64_t unix_ms, int most);
 
 /* The same as journal_books_undelivered on a reader's own connection, of all calls. NULL: the
  * connection says why. */

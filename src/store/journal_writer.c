@@ -250,9 +250,11 @@ static int64_t due(const struct batch_writer *base) {
 
 static bool sweep(struct batch_writer *base) {
     struct journal_writer *writer = (struct journal_writer *)base;
-    int64_t before = clock_unix_ms(writer->clock) - writer->keep_ms;
-    return journal_books_sweep(&writer->books, before, writer->newest.line, SWEEP_STEP) ==
-           SWEEP_STEP;
+    int64_t now = clock_unix_ms(writer->clock);
+    int forgotten = journal_books_forget(&writer->books, now - JOURNAL_ANSWER_MS, SWEEP_STEP);
+    int deleted =
+        journal_books_sweep(&writer->books, now - writer->keep_ms, writer->newest.line, SWEEP_STEP);
+    return forgotten == SWEEP_STEP || deleted == SWEEP_STEP;
 }
 
 static const struct batch_writer_kind writer_kind = {

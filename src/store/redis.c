@@ -97,8 +97,14 @@ bool redis_client_is_up(const struct redis_client *client) {
            client->link_up[REDIS_LINK_NOTICES];
 }
 
+static bool can_write_down(const struct redis_client *client) {
+    struct complaint unused;
+    return journal_ready(client->store->journal, &unused);
+}
+
 bool redis_client_may_admit(const struct redis_client *client) {
-    return redis_client_is_up(client) && !redis_store_is_behind(client->store);
+    return redis_client_is_up(client) && !redis_store_is_behind(client->store) &&
+           can_write_down(client);
 }
 
 static bool may_go_on(const struct redis_client *client, const struct store_op *op) {
@@ -108,7 +114,8 @@ static bool may_go_on(const struct redis_client *client, const struct store_op *
 
 /* Soon: the first connections are being made, or what was undelivered is on its way. */
 static bool is_worth_waiting(const struct redis_client *client) {
-    return !client->tried || (redis_client_is_up(client) && !redis_store_is_stuck(client->store));
+    return !client->tried || (redis_client_is_up(client) && can_write_down(client) &&
+                              !redis_store_is_stuck(client->store));
 }
 
 static void turn_away(struct store_op *op) {

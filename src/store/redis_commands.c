@@ -56,7 +56,7 @@ static bool send_command(struct redis_link *link, redis_replied *replied, void *
 
 static bool eval(struct redis_link *link, redis_replied *replied, void *arg,
                  enum redis_script_index script, int keys, const struct arguments *arguments) {
-    return link && redis_link_eval(link, replied, arg, script, keys, arguments->count,
+    return link && redis_link_eval(link, replied, arg, (int)script, keys, arguments->count,
                                    arguments->values, arguments->sizes);
 }
 
@@ -205,7 +205,7 @@ bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *ar
     add_text(&arguments, ownership(settle));
     add_number(&arguments, settle->answer.expires_at * 1000 - now_ms);
     add_number(&arguments, settle->answer.checked_at);
-    add_number(&arguments, settle->answered ? settle->close_ms : 0);
+    add_number(&arguments, settle->close_ms);
     add_number(&arguments, at_least_0(now_ms - settle->ledger.settled_at_ms));
     add(&arguments, notice, encode_notice(settle, sender, notice));
     add_text(&arguments, REDIS_NOTICE_CHANNEL);
@@ -293,15 +293,34 @@ bool redis_send_give_up(struct redis_link *link, redis_replied *replied, void *a
     return eval(link, replied, arg, REDIS_BOOK, REDIS_LEDGER_KEYS, &arguments);
 }
 
-bool redis_send_has_row(struct redis_link *link, redis_replied *replied, void *arg,
-                        const struct ledger_id *id) {
+bool redis_send_find_row(struct redis_link *link, redis_replied *replied, void *arg,
+                         const struct ledger_id *id) {
     struct redis_key keys[REDIS_LEDGER_KEYS];
     struct arguments arguments = {.count = 0};
     redis_keys_of_row(id, keys);
-    add_text(&arguments, "HEXISTS");
+    add_text(&arguments, "HGET");
     add_keys(&arguments, &keys[REDIS_KEY_ROWS], 1);
     add_id(&arguments, id);
     return send_command(link, replied, arg, &arguments);
+}
+
+bool redis_send_find_place(struct redis_link *link, redis_replied *replied, void *arg,
+                           const struct ledger_id *id, const struct digest *number) {
+    static const struct digest any = {{0}};
+    struct redis_key keys[REDIS_NUMBER_KEYS];
+    struct arguments arguments = {.count = 0};
+    redis_keys_of_number(number, &any, keys);
+    add_text(&arguments, "ZSCORE");
+    add_keys(&arguments, &keys[REDIS_KEY_WINDOW], 1);
+    add_id(&arguments, id);
+    return send_command(link, replied, arg, &arguments);
+}
+
+bool redis_is_ended_row(const redisReply *reply) {
+    struct redis_row row;
+    return reply->type == REDIS_REPLY_STRING &&
+           redis_row_decode(reply->str, (size_t)reply->len, &row) && row.letter != 'R' &&
+           row.letter != 'U';
 }
 
 bool redis_send_ping(struct redis_link *link, redis_replied *replied, void *arg) {

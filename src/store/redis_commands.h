@@ -72,9 +72,15 @@ bool redis_send_lapsed(struct redis_link *link, redis_replied *replied, void *ar
 bool redis_send_give_up(struct redis_link *link, redis_replied *replied, void *arg,
                         const struct ledger_id *id) __attribute__((warn_unused_result));
 
-/* Is the call's row there? Replies 1 or 0. */
-bool redis_send_has_row(struct redis_link *link, redis_replied *replied, void *arg,
-                        const struct ledger_id *id) __attribute__((warn_unused_result));
+/* The call's row, and its place in its number's window: are they there? */
+bool redis_send_find_row(struct redis_link *link, redis_replied *replied, void *arg,
+                         const struct ledger_id *id) __attribute__((warn_unused_result));
+bool redis_send_find_place(struct redis_link *link, redis_replied *replied, void *arg,
+                           const struct ledger_id *id, const struct digest *number)
+    __attribute__((warn_unused_result));
+
+/* Is it the row of a call that has ended? */
+bool redis_is_ended_row(const redisReply *reply);
 
 /* Only to see that the server lives: one that does not answer is dropped by the link itself. */
 bool redis_send_ping(struct redis_link *link, redis_replied *replied, void *arg)

@@ -8,8 +8,9 @@
 #include "store/redis_commands.h"
 #include "store/redis_delivery.h"
 
-#define SWEEP_MOST 64
-#define RETRY_MS   500
+#define SWEEP_MOST     64
+#define WINDOW_EDGE_MS 60000
+#define RETRY_MS       500
 
 struct courier {
     struct redis_client *client;
@@ -17,6 +18,7 @@ struct courier {
     int probes; /* under way */
     bool failed;
     char trouble[REDIS_TROUBLE_SIZE];
+    struct journal_delivered last;
     struct journal_redeliver redeliver;
     struct journal_fetch fetch;
     struct redis_delivery deliveries[JOURNAL_FETCH_MOST];
@@ -43,6 +45,12 @@ static void end(struct courier *courier, bool all) {
 static void fail(struct courier *courier, const char *trouble) {
     snprintf(courier->trouble, sizeof courier->trouble, "%s", trouble);
     end(courier, false);
+}
+
+static void fail_with(struct courier *courier, const redisReply *reply) {
+    char trouble[REDIS_TROUBLE_SIZE];
+    redis_trouble(reply, trouble);
+    fail(courier, trouble);
 }
 
 /* --- delivering --- */
@@ -120,28 +128,54 @@ static void on_marked(struct store_op *op) {
     fetch(courier);
 }
 
-static void on_looked(void *arg, const redisReply *reply) {
-    struct courier *courier = arg;
-    char trouble[REDIS_TROUBLE_SIZE];
-    if (!reply || reply->type != REDIS_REPLY_INTEGER) {
-        redis_trouble(reply, trouble);
-        fail(courier, trouble);
-        return;
-    }
-    if (reply->integer == 1) {
-        fetch(courier);
-        return;
-    }
+/* What Redis loses is what it was given last. */
+static void redeliver(struct courier *courier, int64_t since_ms) {
+    courier->redeliver.since_ms = since_ms;
     courier->redeliver.op.done = on_marked;
     journal_mark_undelivered(courier->client->journal, &courier->redeliver);
 }
 
+static int64_t window_begin(const struct courier *courier) {
+    const struct redis_store *store = courier->client->store;
+    return clock_unix_ms(store->clock) - store->number_window_ms;
+}
+
+static void on_place(void *arg, const redisReply *reply) {
+    struct courier *courier = arg;
+    if (!redis_succeeded(reply))
+        fail_with(courier, reply);
+    else if (reply->type == REDIS_REPLY_NIL)
+        redeliver(courier, window_begin(courier));
+    else
+        fetch(courier);
+}
+
+/* A call that is about to leave its window, or has, says nothing. */
+static void look_for_place(struct courier *courier) {
+    struct redis_client *client = courier->client;
+    if (ledger_id_time_ms(&courier->last.id) < window_begin(courier) + WINDOW_EDGE_MS)
+        fetch(courier);
+    else if (!redis_send_find_place(client->links[REDIS_LINK_ANSWERS], on_place, courier,
+                                    &courier->last.id, &courier->last.number))
+        fail(courier, "not connected");
+}
+
+static void on_row(void *arg, const redisReply *reply) {
+    struct courier *courier = arg;
+    if (!redis_succeeded(reply))
+        fail_with(courier, reply);
+    else if (!redis_is_ended_row(reply))
+        redeliver(courier, 0);
+    else
+        look_for_place(courier);
+}
+
 static void look(struct courier *courier) {
     struct redis_client *client = courier->client;
-    struct ledger_id last;
-    if (!journal_last_delivered(client->store->journal, &last))
+    if (!journal_last_delivered(client->store->journal, &courier->last))
         fetch(courier);
-    else if (!redis_send_has_row(client->links[REDIS_LINK_LEDGER], on_looked, courier, &last))
+    else if (!redis_send_find_row(client->links[REDIS_LINK_LEDGER], on_row, courier,
+                                  &courier->last.id))
         fail(courier, "not connected");
 }
 

@@ -71,12 +71,14 @@ bool redis_link_supported(const struct redis_url *url, struct complaint *complai
 struct redis_link *redis_link_new(uv_loop_t *loop, const struct redis_link_settings *settings);
 
 /* Calls back what is pending, with NULL, and `gone` on a later turn of the loop, after which what
- * the settings point to may be freed. No `up` or `down` is called any more. */
+ * the settings point to may be freed. No `up` or `down` is called any more. The lookup of a name
+ * that is under way keeps only the loop, until it ends. From any callback, too. */
 void redis_link_free(struct redis_link *link, void (*gone)(void *arg));
 
 bool redis_link_is_up(const struct redis_link *link);
 
-/* Drops the connection as if it had failed, for `reason`; from any callback, too. */
+/* Drops the connection, or the attempt, as if it had failed, for `reason`; from any callback, too.
+ * Nothing happens while it waits to try again. */
 void redis_link_drop(struct redis_link *link, const char *reason);
 
 /*

@@ -4,12 +4,13 @@
 
 #define TEXT_MOST 100
 
-/* MASTERDOWN and READONLY come from replicas. The connections over the limit get the last one in
- * reply to whatever they sent. CLUSTERDOWN is not here: dropping would not change what it says, and
- * the next connection would come up just as this one did. */
+/* MASTERDOWN and READONLY come from replicas. Connections over the limit, and strangers to a server
+ * in protected mode, get the last two in reply to whatever they sent. CLUSTERDOWN is not here:
+ * dropping would not change what it says, and the next connection would come up just as this one.
+ */
 static const char *const farewells[] = {
-    "READONLY ", "LOADING ",   "MASTERDOWN ",
-    "NOAUTH ",   "WRONGPASS ", "ERR max number of clients reached",
+    "READONLY ", "LOADING ", "MASTERDOWN ", "NOAUTH ", "WRONGPASS ", "ERR max number of clients",
+    "DENIED ",
 };
 
 bool redis_reply_says(const redisReply *reply, const char *code) {

@@ -158,6 +158,12 @@ static void judge(const struct redis_store *store, bool ledger,
     log_info("connected to the store", LOG_TEXT("setting", setting),
              LOG_TEXT("version", facts->version), LOG_TEXT("policy", facts->policy),
              LOG_NUMBER("max_memory", facts->max_memory));
+    if (!facts->version[0]) {
+        log_info("this Redis does not let sanyao see how it is set up (INFO): look at its "
+                 "persistence and eviction policy yourself",
+                 LOG_TEXT("setting", setting));
+        return;
+    }
     if (money && !facts->persistent)
         log_warn("this Redis keeps nothing over a restart, and the ledger is in it: set "
                  "appendonly yes, or give money a Redis of its own (store.ledger_url)",
@@ -170,6 +176,10 @@ static void judge(const struct redis_store *store, bool ledger,
         log_error("this Redis may drop the ledger when its memory is full: set maxmemory-policy "
                   "to volatile-lru, or give money a Redis of its own (store.ledger_url)",
                   LOG_TEXT("setting", setting), LOG_TEXT("policy", facts->policy));
+    if (!ledger && strcmp(facts->policy, "volatile-ttl") == 0)
+        log_warn("this Redis drops first what expires first, and those are the leases: a question "
+                 "may be paid twice when its memory is full; set maxmemory-policy to volatile-lru",
+                 LOG_TEXT("setting", setting), LOG_TEXT("policy", facts->policy));
     if (!store->ledger_apart && facts->max_memory > 0 && !facts->evicting)
         log_warn("a full cache will stop this Redis taking writes, and money with it: set "
                  "maxmemory-policy to volatile-lru, or give money a Redis of its own "

@@ -63,11 +63,14 @@ void redis_tls_free(struct redis_tls *tls) {
  * 3). */
 static bool expect_server(SSL *ssl, const char *server_name) {
     struct in6_addr address;
+    char name[256]; /* the macro casts, and const would be lost */
     if (inet_pton(AF_INET, server_name, &address) == 1 ||
         inet_pton(AF_INET6, server_name, &address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name) == 1;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, server_name) == 1 && SSL_set_tlsext_host_name(ssl, server_name) == 1;
+    struct text copy = text_over(name, sizeof name);
+    text_add(&copy, server_name);
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 struct redis_tls_session *redis_tls_start(struct redis_tls *tls, redisContext *context,
@@ -80,14 +83,16 @@ struct redis_tls_session *redis_tls_start(struct redis_tls *tls, redisContext *c
         ERR_clear_error();
         return NULL;
     }
-    /* It owns the session only when this worked. */
+    /* It owns the session only when this worked. A server nearby may have been refused already. */
+    struct redis_tls_session *session = (struct redis_tls_session *)ssl;
     if (redisInitiateSSL(context, ssl) != REDIS_OK) {
-        text_add(reason, context->errstr);
+        if (!redis_tls_reason(session, reason))
+            text_add(reason, context->errstr);
         SSL_free(ssl);
         ERR_clear_error();
         return NULL;
     }
-    return (struct redis_tls_session *)ssl;
+    return session;
 }
 
 void redis_tls_begin_turn(void) {

@@ -282,7 +282,7 @@ bool redis_wire_say(struct redis_wire *wire, int argc, const char *const *argv) 
         return false;
     memcpy(arguments, argv, (size_t)argc * sizeof *argv);
     char *command = NULL;
-    int size = redisFormatCommandArgv(&command, argc, arguments, NULL);
+    long long size = redisFormatCommandArgv(&command, argc, arguments, NULL);
     if (size < 0)
         return false;
     int said = redisAsyncFormattedCommand(wire->context, on_reply, wire, command, (size_t)size);

@@ -140,7 +140,7 @@ struct link_call {
     bool unanswered;
     int type;
     long long integer;
-    char text[256];
+    char text[1024];
     int64_t sent_ms;
     int64_t took_ms;
     void (*then)(struct link_call *call);

@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define REDIS_SERVER_DEADLINE_MS 20000
+#define REDIS_SERVER_DEADLINE_MS 30000
 #define REDIS_SERVER_ARGUMENTS   48
 #define REDIS_SERVERS            16
 
@@ -204,12 +204,14 @@ static inline void redis_server_run(struct redis_server *server) {
 
 static inline void redis_server_freeze(const struct redis_server *server) {
     int status = 0;
+    assert_true(server->pid > 0);
     kill(server->pid, SIGSTOP);
     waitpid(server->pid, &status, WUNTRACED);
     assert_true(WIFSTOPPED(status));
 }
 
 static inline void redis_server_thaw(const struct redis_server *server) {
+    assert_true(server->pid > 0);
     kill(server->pid, SIGCONT);
 }
 

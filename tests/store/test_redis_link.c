@@ -42,6 +42,18 @@ static void replies_come_in_the_order_of_the_commands(void **state) {
     link_rig_close(&rig);
 }
 
+/* Neither a descriptor nor a handle keeps the loop turning. */
+static void an_idle_link_lets_the_loop_sleep(void **state) {
+    (void)state;
+    struct link_rig rig;
+    link_rig_run(&rig, &server);
+    link_rig_expect_echo(&rig, "one");
+    link_rig_wait(&rig, uv_backend_timeout(&rig.loop) != 0);
+    link_rig_wait(&rig, uv_backend_timeout(&rig.loop) == -1);
+    link_rig_expect_echo(&rig, "two");
+    link_rig_close(&rig);
+}
+
 static int many_left;
 static int many_answered;
 
@@ -497,6 +509,7 @@ static void it_can_be_dropped_in_its_callbacks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_come_in_the_order_of_the_commands),
+        cmocka_unit_test(an_idle_link_lets_the_loop_sleep),
         cmocka_unit_test(a_hundred_thousand_commands_are_answered),
         cmocka_unit_test(big_arguments_and_replies_pass),
         cmocka_unit_test(too_many_waiting_commands_are_refused),

@@ -317,6 +317,8 @@ static void what_a_useless_server_says_is_the_reason(void **state) {
         {"-LOADING Redis is loading the dataset in memory\r\n",
          "LOADING Redis is loading the dataset in memory"},
         {"-MASTERDOWN Link with MASTER is down\r\n", "MASTERDOWN Link with MASTER is down"},
+        {"-DENIED Redis is running in protected mode\r\n",
+         "DENIED Redis is running in protected mode"},
         {"220 mail.example.com ESMTP\r\n", "Protocol error, got \"2\" as reply type byte"},
         {"-ERR max number of clients reached\r\n", "ERR max number of clients reached"},
         {"-NOAUTH \x1b[31m\xff\r\n", "NOAUTH ?[31m?"},

@@ -35,6 +35,7 @@ def pytest_configure(config):
         config.run_dir = tempfile.mkdtemp(prefix="sanyao-system-")
         os.mkdir(os.path.join(config.run_dir, "needles"))
         os.mkdir(os.path.join(config.run_dir, "left"))
+        os.mkdir(os.path.join(config.run_dir, "summaries"))
     Needlework.path = os.path.join(config.run_dir, "needles", f"{os.getpid()}.jsonl")
 
 
@@ -67,6 +68,10 @@ def pytest_sessionfinish(session, exitstatus):
     config = session.config
     if hasattr(config, "workerinput"):
         return
+    config.summaries = []
+    for path in sorted(glob.glob(os.path.join(config.run_dir, "summaries", "*.txt"))):
+        with open(path, encoding="utf-8") as file:
+            config.summaries += file.read().splitlines()
     config.left = files_below(os.path.join(config.run_dir, "left"))
     needles = needles_of(config.run_dir)
     config.needles = len(needles.by_hex)
@@ -82,6 +87,8 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_terminal_summary(terminalreporter, config):
     if not hasattr(config, "left"):
         return
+    for line in config.summaries:
+        terminalreporter.write_line(line)
     terminalreporter.write_line(
         f"at rest: {len(config.left)} files searched for {config.needles} forms of what was asked: "
         + (f"{len(config.found)} FOUND" if config.found else "nothing found")
@@ -95,6 +102,17 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def run_dir(request):
     return request.config.run_dir
+
+
+@pytest.fixture
+def summaries(run_dir):
+    """summaries(line): shown at the end of the run, by whichever process the test is run."""
+    def add(line):
+        path = os.path.join(run_dir, "summaries", f"{os.getpid()}.txt")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    return add
 
 
 @pytest.fixture

@@ -408,6 +408,27 @@ class Replicas:
         for server in self.servers:
             server.wait_until_ready(timeout)
 
+    def wait_for_ends(self, timeout=20):
+        """Waits until every reservation has ended; the rows. One that was only given up (U) is one of
+        which no journal knows: its replica was killed in between, and so certainly sent nothing."""
+        def ended():
+            rows = self.redis.ledger_rows()
+            if self.redis.open_calls() or any(row["letter"] == "R" for row in rows):
+                return None
+            given_up = {row["id"] for row in rows if row["letter"] == "U"}
+            return None if given_up & self.intended(given_up) else (rows, )
+
+        return wait_until(ended, timeout, "the end of every reservation")[0]
+
+    def intended(self, calls):
+        """Those of the calls that a journal knows."""
+        if not calls:
+            return set()
+        paths = [os.path.join(server.directory, "journal.db") for server in self.servers]
+        return {
+            row["id"] for path in paths for row in read_database(path, "SELECT id FROM calls")
+        } & calls
+
     def stop(self):
         for server in self.servers:
             server.stop()

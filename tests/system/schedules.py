@@ -324,11 +324,7 @@ class Run:
             thread.join()
         self.replicas.wait_until_ready(QUIET)
         wait_until(lambda: self.sandbox.stats()["inFlight"] == 0, QUIET, "the end of all calls")
-        wait_until(lambda: self.redis.open_calls() == 0, QUIET, "the end of all reservations")
-        wait_until(
-            lambda: all(row["letter"] in "sru" for row in self.redis.ledger_rows()), QUIET,
-            "the end of every row",
-        )
+        self.replicas.wait_for_ends(QUIET)
         self.sandbox.reset("behaviours")
 
     def expect(self, truth, sentence):

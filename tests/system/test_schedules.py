@@ -22,26 +22,33 @@ SECONDS = int(os.environ.get("SANYAO_TEST_SCHEDULE_SECONDS") or 0)
 # A cluster's ledger is read after every schedule, so it gets a new one before that takes long. People are
 # the same in every cluster, under another hash key.
 CLUSTER_LIFE = 150
+# Run side by side where pytest has several processes; each with a cluster and seeds of its own.
+PARTS = 1 if SECONDS else min(4, COUNT)
 
 
 class Tally:
-    def __init__(self, say):
-        self.say = say
+    def __init__(self, part):
+        self.said = []
+        self.count = COUNT // PARTS + (part < COUNT % PARTS)
+        self.seed = SEED + part * (COUNT // PARTS) + min(part, COUNT % PARTS)
         self.begin = time.monotonic()
         self.schedules = self.asked = 0
         self.faults = collections.Counter()
         self.violations = []
 
+    def say(self, line):
+        self.said.append(line)
+
     def is_over(self):
         if SECONDS:
             return time.monotonic() - self.begin > SECONDS
-        return self.schedules >= COUNT or bool(self.violations)
+        return self.schedules >= self.count or bool(self.violations)
 
     def add(self, schedule, violations):
         self.schedules += 1
         for violation in violations:
             self.violations.append((schedule.seed, violation))
-            self.say(f"\nschedule {schedule.seed}: {violation}")
+            self.say(f"schedule {schedule.seed}: {violation}")
         if violations:
             self.say(f"  SANYAO_TEST_SCHEDULES=1 SANYAO_TEST_SCHEDULE_SEED={schedule.seed}")
             self.say(f"  {schedule}")
@@ -60,7 +67,7 @@ def run_on(cluster, tally):
     for _ in range(CLUSTER_LIFE):
         if tally.is_over():
             break
-        schedule = Schedule(SEED + tally.schedules)
+        schedule = Schedule(tally.seed + tally.schedules)
         try:
             violations = cluster.run(schedule)
         except AssertionError as error:
@@ -72,12 +79,9 @@ def run_on(cluster, tally):
 
 
 @pytest.mark.timeout(SECONDS + 300 if SECONDS else 60 + 10 * COUNT)
-def test_random_schedules_break_no_promise(place, capsys):
-    def say(line):
-        with capsys.disabled():
-            print(line, flush=True)
-
-    tally = Tally(say)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_schedules_break_no_promise(place, summaries, part):
+    tally = Tally(part)
     clusters = 0
     while not tally.is_over():
         clusters += 1
@@ -88,11 +92,11 @@ def test_random_schedules_break_no_promise(place, capsys):
             with cluster:
                 run_on(cluster, tally)
         except AssertionError as error:  # something that did not end as it should
-            tally.violations.append((SEED + tally.schedules - 1, str(error)))
-            say(f"\nafter schedule {SEED + tally.schedules - 1}: {error}")
+            tally.violations.append((tally.seed + tally.schedules - 1, str(error)))
+            tally.say(f"after schedule {tally.seed + tally.schedules - 1}: {error}")
         tally.faults += cluster.faults
         tally.asked += cluster.asked
         if SECONDS and len(tally.violations) == before and not tally.is_over():
             shutil.rmtree(directory)
-    say("\n" + tally.summary())
-    assert not tally.violations, "promises were broken; see above"
+    summaries(tally.summary())
+    assert not tally.violations, "promises were broken:\n" + "\n".join(tally.said)

@@ -542,10 +542,7 @@ def test_redis_may_be_killed_under_load(replicas, sandbox):
         over.set()
 
     together(5, lambda index: faults() if index == 4 else load(index))
-    wait_until(
-        lambda: group.redis.open_calls() == 0
-        and all(row["letter"] in "sru" for row in group.rows()), 10, "the end of every row",
-    )
+    group.wait_for_ends()
     assert answered
     for person in answered:
         assert group[1].ask(person, "only-if-cached").status == 200

@@ -627,6 +627,17 @@ static void test_ledger_url_needs_shared_store(void **state) {
     config_free(config);
 }
 
+static void test_journal_outlives_window(void **state) {
+    (void)state;
+    assert_refused(NULL,
+                   ENVIRONMENT("SANYAO_STORE_URL=redis://127.0.0.1", WITH_KEY,
+                               "SANYAO_JOURNAL_KEEP=2d", "SANYAO_NUMBER_LIMIT_WINDOW=3d"),
+                   "journal.keep (SANYAO_JOURNAL_KEEP): must not be shorter than "
+                   "number_limit.window (SANYAO_NUMBER_LIMIT_WINDOW)");
+    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a", "SANYAO_JOURNAL_KEEP=2d",
+                                            "SANYAO_NUMBER_LIMIT_WINDOW=3d")));
+}
+
 static void test_store_ca_file(void **state) {
     (void)state;
     char variable[128];
@@ -747,6 +758,7 @@ int main(void) {
         TEST(test_plain_http_warns),
         TEST(test_shared_store_needs_hash_key),
         TEST(test_ledger_url_needs_shared_store),
+        TEST(test_journal_outlives_window),
         TEST(test_store_ca_file),
         TEST(test_plain_redis_warns),
         TEST(test_store_url_in_a_file),

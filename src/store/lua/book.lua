@@ -9,15 +9,13 @@
 local id, letter = ARGV[1], ARGV[2]
 local row = redis.call('HGET', KEYS[1], id)
 local was = row and string.sub(row, 1, 1)
-redis.call('ZREM', KEYS[2], id)
-if was and was ~= 'R' and was ~= 'U' then
-  return 0
-end
-if letter == 'U' and was ~= 'R' then
+if was and was ~= 'R' and was ~= 'U' or letter == 'U' and was ~= 'R' then
+  redis.call('ZREM', KEYS[2], id)
   return 0
 end
 
 redis.call('HSET', KEYS[1], id, letter .. (row and string.sub(row, 2) or ARGV[3]) .. ARGV[4])
+redis.call('ZREM', KEYS[2], id)
 if was then
   redis.call('HINCRBY', KEYS[3], was, -1)
 end

@@ -28,14 +28,9 @@ local function checked_at(answer)
   return number
 end
 
-if redis.call('GET', KEYS[2]) == id then
-  redis.call('DEL', KEYS[2])
-end
-
+-- What a server that is out of memory refuses comes first: then nothing has changed.
 local age, window_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
-if ARGV[2] == '1' then
-  redis.call('ZREM', KEYS[3], id)
-elseif age < window_ms then
+if ARGV[2] ~= '1' and age < window_ms then
   if redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now - age), id) == 1 then
     redis.call('PEXPIRE', KEYS[3], window_ms)
   end
@@ -70,6 +65,12 @@ if close_ms > 0 then
   end
 end
 
+if ARGV[2] == '1' then
+  redis.call('ZREM', KEYS[3], id)
+end
+if redis.call('GET', KEYS[2]) == id then
+  redis.call('DEL', KEYS[2])
+end
 if ARGV[13] ~= '' then
   redis.call('PUBLISH', ARGV[14], string.char(stored) .. ARGV[13])
 end
