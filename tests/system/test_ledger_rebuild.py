@@ -196,6 +196,56 @@ def test_a_number_stays_closed_after_a_rebuild(replicas, redis, sandbox, people)
     assert sandbox.calls(mobile=person.mobile) == 2
 
 
+def test_the_end_of_a_call_that_was_lost_is_given_again(place, sandbox, people):
+    """A snapshot that was taken while a call was under way: its row is there, its end and answer are
+    not. It began before another one that was told all of."""
+    with RedisServer(os.path.join(place, "redis"), appendonly="no") as redis:
+        group = Replicas(place, redis, sandbox.url, count=2, REQUEST_TIMEOUT="20s").start()
+        slow, quick = people.one(), people.one()
+        connection = lead(sandbox, group[0], slow)
+        group[0].ask(quick)
+        redis.command("SAVE")
+        snapshot = os.path.join(redis.directory, "dump.rdb")
+        shutil.copy(snapshot, snapshot + ".old")
+        sandbox.release()
+        assert connection.read().json["source"] == "upstream"
+        group.wait_for_states(settled=2)
+        rows, totals = group.rows(), redis.totals()
+        redis.kill()
+        os.replace(snapshot + ".old", snapshot)
+        redis.start()
+        wait_until(lambda: redis.ledger_rows() == rows, 20, "the rows as before")
+        group.wait_until_ready()
+        check_same(redis, rows, totals)
+        for person in (slow, quick):
+            assert [reply.json["source"] for reply in group.ask_everywhere(person)] == ["cache"] * 2
+        assert sandbox.calls() == 2
+        group.stop()
+
+
+def test_windows_and_answers_come_back_where_money_is_elsewhere(replicas, redis, place, sandbox, people):
+    with RedisServer(os.path.join(place, "ledger")) as ledger:
+        group = replicas(2, STORE_LEDGER_URL=ledger.url, NUMBER_LIMIT_MAX_CALLS="2")
+        person, closed = people.one(), people.one()
+        asked = others(person, people, 3)
+        for server, one in zip(group, asked):
+            server.ask(one)
+        sandbox.behave(mobile=closed.mobile, status="203", calls=1)
+        group[0].ask(closed)
+        rows = ledger.ledger_rows()
+        redis.kill()
+        redis.empty()
+        redis.start()
+        wait_until(lambda: len(redis.keys()) >= 4, 20, "what was lost")
+        group.wait_until_ready()
+        assert group[0].ask(asked[2]).json["source"] == "guard"
+        assert group[1].ask(others(closed, people, 1)[0]).json["source"] == "guard"
+        assert group[1].ask(asked[0]).json["source"] == "cache"
+        assert ledger.ledger_rows() == rows
+        assert sandbox.calls() == 3
+        group.stop()
+
+
 def test_money_elsewhere_is_rebuilt_there(replicas, place, sandbox, people):
     with RedisServer(os.path.join(place, "ledger")) as ledger:
         group = replicas(1, STORE_LEDGER_URL=ledger.url)

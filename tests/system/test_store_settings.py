@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from contract import SOURCE_DIR
 from harness import Needlework, Replicas, Server, wait_until
 from redis_server import RedisServer, SentinelGroup, totals_of
 from test_store_away import is_paid, refused
@@ -54,6 +55,40 @@ def test_with_a_login(place, sandbox, people, user):
         place, redis, sandbox.url, count=2
     ) as group:
         works(group.servers, sandbox, people)
+
+
+def test_the_documented_permissions_are_enough(place, sandbox, people):
+    """The user of docs/operations.md, word for word: for serving, for healing, for what lapsed."""
+    Needlework.write("secret", PASSWORD)
+    with open(os.path.join(SOURCE_DIR, "docs", "operations.md"), encoding="utf-8") as file:
+        rule = file.read().split("ACL SETUSER sanyao ", 1)[1].split("```", 1)[0].split()
+    with RedisServer(os.path.join(place, "redis")) as redis:
+        redis.command(
+            "ACL", "SETUSER", "sanyao", *(word.replace("PASSWORD", PASSWORD) for word in rule)
+        )
+        group = Replicas(
+            place, redis, sandbox.url, count=2, INFERENCE="true",
+            STORE_URL=f"redis://sanyao:{PASSWORD}@127.0.0.1:{redis.port}/0",
+        ).start()
+        works(group.servers, sandbox, people)
+        person = people.one()
+        sandbox.behave(mobile=person.mobile, status="203", calls=1)
+        assert group[0].ask(person).json["status"] == "203"
+        assert group[1].ask(person.but(name=people.one().name)).json["source"] == "guard"
+        sandbox.behave(gateway="throttled", calls=1)
+        assert group[0].ask(people.one()).status == 503
+        redis.command("SCRIPT", "FLUSH")
+        works(group.servers, sandbox, people)
+        redis.command("ZADD", "{ledger}open", 1, b"0123456789abcdef")  # it lapsed long ago
+        wait_until(lambda: redis.open_calls() == 0, 10, "the sweep")
+        rows = redis.ledger_rows()
+        redis.command("FLUSHALL")
+        redis.cut_connections()
+        wait_until(lambda: redis.ledger_rows() == rows, 10, "the healing")
+        group.wait_until_ready()
+        refusals = redis.command("ACL", "LOG")
+        assert refusals == [], "something is not permitted"
+        group.stop()
 
 
 @pytest.mark.parametrize("login", ["", ":wrong-horse-battery-4712@", "who:wrong-horse-battery-4712@"])
