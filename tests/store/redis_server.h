@@ -261,7 +261,12 @@ static inline long long redis_server_writes(const struct redis_server *server) {
 /* One in cluster mode, which refuses every script that names keys of more than one hash slot. All
  * slots on one node, which therefore is the whole cluster. */
 static inline void redis_server_run_cluster(struct redis_server *server) {
+    char bus[16];
     redis_server_prepare(server);
+    /* Else it is the port and 10,000, which may be too high or taken. */
+    snprintf(bus, sizeof bus, "%d", redis_server_free_port());
+    redis_server_add(server, "--cluster-port");
+    redis_server_add(server, bus);
     redis_server_add(server, "--cluster-enabled");
     redis_server_add(server, "yes");
     redis_server_start(server);
