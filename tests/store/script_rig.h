@@ -28,6 +28,7 @@ struct script_said {
     struct redis_admitted admitted; /* `kept`: in `bytes` */
     struct ledger_id ids[SCRIPT_IDS_MOST];
     int id_count;
+    bool ended_row;
 };
 
 static inline void script_take_bytes(struct script_said *said, const char *bytes, size_t size) {
@@ -52,6 +53,7 @@ static inline void script_replied(void *arg, const redisReply *reply) {
         return;
     said->type = reply->type;
     said->integer = reply->integer;
+    said->ended_row = redis_is_ended_row(reply);
     if (reply->str != NULL)
         script_take_bytes(said, reply->str, reply->len);
     said->admitted = redis_read_admitted(reply);
@@ -70,6 +72,18 @@ static inline void script_replied(void *arg, const redisReply *reply) {
         link_rig_wait((rig), (said)->done > 0);                                                    \
         assert_int_equal((said)->done, 1);                                                         \
         if ((said)->type == REDIS_REPLY_ERROR)                                                     \
+            fail_msg("%s", (said)->bytes);                                                         \
+    } while (0)
+
+/* The same of what the server must refuse, with these words. */
+#define script_say_refused(rig, said, sent, words)                                                 \
+    do {                                                                                           \
+        memset((said), 0, sizeof *(said));                                                         \
+        assert_true(sent);                                                                         \
+        link_rig_wait((rig), (said)->done > 0);                                                    \
+        assert_int_equal((said)->type, REDIS_REPLY_ERROR);                                         \
+        assert_int_equal((said)->admitted.what, REDIS_ADMISSION_NONE);                             \
+        if (strstr((said)->bytes, (words)) == NULL)                                                \
             fail_msg("%s", (said)->bytes);                                                         \
     } while (0)
 
@@ -128,7 +142,8 @@ static inline void script_expect_near(int64_t ms, int64_t wanted_ms) {
         fail_msg("%lld, and not %lld", (long long)ms, (long long)wanted_ms);
 }
 
-/* All that is there under keys of the pattern, but for what only time changes. To be freed. */
+/* All that is there under keys of the pattern, but for what only time changes, and counts of
+ * nothing. To be freed. */
 static inline char *script_snapshot_of(const struct redis_server *server, const char *pattern) {
     static const char machine[] =
         "local lines = {}\n"
@@ -138,7 +153,8 @@ static inline char *script_snapshot_of(const struct redis_server *server, const 
         "  elseif type == 'zset' then values = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')\n"
         "  elseif type == 'hash' then\n"
         "    for _, field in ipairs(redis.call('HKEYS', key)) do\n"
-        "      values[#values + 1] = field .. '=' .. redis.call('HGET', key, field)\n"
+        "      local value = redis.call('HGET', key, field)\n"
+        "      if value ~= '0' then values[#values + 1] = field .. '=' .. value end\n"
         "    end\n"
         "    table.sort(values)\n"
         "  end\n"

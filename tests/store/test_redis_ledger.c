@@ -1,5 +1,5 @@
 /*
- * The scripts on the ledger's keys (reserve, book, lapsed), and give_up, has_row, probe and ping,
+ * The scripts on the ledger's keys (reserve, book, lapsed), and give_up, find_row, probe and ping,
  * each by itself, on a redis-server in cluster mode. Whatever is done, the totals are the rows.
  */
 #include "script_rig.h"
@@ -93,12 +93,13 @@ static long long give_up(struct scene *scene, const struct call *call) {
     return said.integer;
 }
 
-static bool has_row(struct scene *scene, const struct call *call) {
+/* Says whether it has ended, too. */
+static bool has_row(struct scene *scene, const struct call *call, bool *ended) {
     struct script_said said;
     script_say(&scene->rig, &said,
-               redis_send_has_row(scene->rig.link, script_replied, &said, &call->asked.admit.id));
-    assert_int_equal(said.type, REDIS_REPLY_INTEGER);
-    return said.integer == 1;
+               redis_send_find_row(scene->rig.link, script_replied, &said, &call->asked.admit.id));
+    *ended = said.ended_row;
+    return said.type == REDIS_REPLY_STRING;
 }
 
 /* Its row; letter 0: there is none. */
@@ -171,10 +172,13 @@ static int close_scene(void **state) {
 static void a_reservation_is_a_row(void **state) {
     struct scene *scene = *state;
     struct call call;
+    bool ended = false;
     prepare(&call);
-    assert_false(has_row(scene, &call));
+    assert_false(has_row(scene, &call, &ended));
+    assert_false(ended);
     assert_int_equal(reserve(scene, &call, LAPSE_MS), 1);
-    assert_true(has_row(scene, &call));
+    assert_true(has_row(scene, &call, &ended));
+    assert_false(ended);
     struct redis_row row = row_of(&call);
     assert_int_equal(row.letter, 'R');
     assert_int_equal(row.reserved_at_ms, ledger_id_time_ms(&call.asked.admit.id));
@@ -271,7 +275,9 @@ static void only_a_reservation_is_given_up(void **state) {
         bring(scene, &call, cases[i].before);
         assert_int_equal(give_up(scene, &call), cases[i].before == 'R');
         assert_int_equal(row_of(&call).letter, cases[i].after);
-        assert_int_equal(has_row(scene, &call), cases[i].before != 0);
+        bool ended = false;
+        assert_int_equal(has_row(scene, &call, &ended), cases[i].before != 0);
+        assert_int_equal(ended, cases[i].after != 0 && cases[i].after != 'U');
         assert_int_equal(lapses_at(&call), -1);
         expect_totals_are_the_rows();
     }
@@ -401,7 +407,9 @@ static void without_a_link_nothing_is_sent(void **state) {
         assert_false(redis_send_withdraw(link, script_replied, &said, admit, 1));
         assert_false(redis_send_lapsed(link, script_replied, &said, 1));
         assert_false(redis_send_give_up(link, script_replied, &said, &admit->id));
-        assert_false(redis_send_has_row(link, script_replied, &said, &admit->id));
+        assert_false(redis_send_find_row(link, script_replied, &said, &admit->id));
+        assert_false(
+            redis_send_find_place(link, script_replied, &said, &admit->id, &admit->number));
         assert_false(redis_send_ping(link, script_replied, &said));
         assert_false(redis_send_probe(link, script_replied, &said));
     }
@@ -411,25 +419,35 @@ static void without_a_link_nothing_is_sent(void **state) {
     assert_int_equal(redis_server_count(&server, "DBSIZE"), 0);
 }
 
-/* A row must not begin on a server without memory; but what ended is booked. */
-static void a_full_server_takes_the_end_of_a_row(void **state) {
+static void what_a_full_server_refuses_changes_nothing(void **state) {
     struct scene *scene = *state;
-    struct script_said said = {.done = 0};
+    struct script_said said;
     struct call call;
     struct call other;
     prepare(&call);
     prepare(&other);
     assert_int_equal(reserve(scene, &call, LAPSE_MS), 1);
+    char *before = script_snapshot(&server);
     redis_server_do(&server, "CONFIG SET maxmemory 1");
-    assert_int_equal(book(scene, &call, 's'), 1);
     const struct store_admit *admit = &other.asked.admit;
-    assert_true(redis_send_reserve(scene->rig.link, script_replied, &said, &admit->id,
-                                   &admit->number, &admit->account, LAPSE_MS));
-    link_rig_wait(&scene->rig, said.done > 0);
-    assert_int_equal(said.type, REDIS_REPLY_ERROR);
-    assert_non_null(strstr(said.bytes, "OOM"));
-    assert_int_equal(row_of(&other).letter, 0);
+    script_say_refused(&scene->rig, &said,
+                       redis_send_reserve(scene->rig.link, script_replied, &said, &admit->id,
+                                          &admit->number, &admit->account, LAPSE_MS),
+                       "OOM");
+    script_say_refused(&scene->rig, &said,
+                       redis_send_book(scene->rig.link, script_replied, &said, &call.end.settle),
+                       "OOM");
+    script_say_refused(
+        &scene->rig, &said,
+        redis_send_give_up(scene->rig.link, script_replied, &said, &call.asked.admit.id), "OOM");
+    script_say_refused(&scene->rig, &said, redis_send_probe(scene->rig.link, script_replied, &said),
+                       "OOM");
+    char *after = script_snapshot(&server);
+    assert_string_equal(after, before);
+    free(before);
+    free(after);
     redis_server_do(&server, "CONFIG SET maxmemory 0");
+    assert_int_equal(book(scene, &call, 's'), 1);
 }
 
 /* Anything may come in any order, and often. */
@@ -471,7 +489,7 @@ int main(void) {
         SCENE(reservations_lapse_when_their_time_is_over),
         SCENE(a_probe_writes_what_soon_goes),
         SCENE(without_a_link_nothing_is_sent),
-        SCENE(a_full_server_takes_the_end_of_a_row),
+        SCENE(what_a_full_server_refuses_changes_nothing),
         SCENE(the_totals_are_always_the_rows),
     };
     if (sodium_init() < 0)

@@ -1,6 +1,6 @@
 /*
- * The scripts on a number's keys (admit, settle, withdraw) and `find`, each by itself, on a
- * redis-server in cluster mode, so that one that names keys of two slots would be refused.
+ * The scripts on a number's keys (admit, settle, withdraw), find and find_place, each by itself, on
+ * a redis-server in cluster mode, so that one that names keys of two slots would be refused.
  */
 #include "script_rig.h"
 
@@ -787,31 +787,87 @@ static void a_withdrawn_call_leaves_nothing(void **state) {
     stop_listening(listener);
 }
 
-/* --- a server without memory --- */
+/* --- find_place --- */
 
-/* A call must not begin there; but what ended is taken, since its first step frees something. */
-static void a_full_server_takes_the_end_of_a_call(void **state) {
+static bool has_place(struct scene *scene) {
+    struct script_said said;
+    script_say(&scene->rig, &said,
+               redis_send_find_place(scene->rig.link, script_replied, &said, &scene->asked.admit.id,
+                                     &scene->asked.admit.number));
+    assert_true(said.type == REDIS_REPLY_STRING || said.type == REDIS_REPLY_NIL);
+    return said.type == REDIS_REPLY_STRING;
+}
+
+static void what_counts_has_a_place(void **state) {
     struct scene *scene = *state;
     struct script_said said;
     prepare(scene);
-    scene->asked.admit.limit.max_calls = 0;
-    assert_int_equal(admit(scene, &said), REDIS_ADMISSION_LEAD);
-    redis_server_do(&server, "CONFIG SET maxmemory 1");
-    assert_true(settle(scene));
-    assert_true(script_exists(&server, key(scene, REDIS_KEY_ANSWER)));
-
-    static const struct redis_seen nothing;
+    assert_false(has_place(scene));
+    add_call(scene, SCRIPT_HOUR_MS);
+    assert_false(has_place(scene));
+    admit(scene, &said);
+    assert_true(has_place(scene));
+    settle(scene);
+    assert_true(has_place(scene));
+    /* Also without a limit: it may be set later. */
     prepare(scene);
     scene->asked.admit.limit.max_calls = 0;
-    memset(&said, 0, sizeof said);
-    assert_true(
-        redis_send_admit(scene->rig.link, script_replied, &said, &scene->asked.admit, &nothing));
-    link_rig_wait(&scene->rig, said.done > 0);
-    assert_int_equal(said.type, REDIS_REPLY_ERROR);
-    assert_int_equal(said.admitted.what, REDIS_ADMISSION_NONE);
-    assert_non_null(strstr(said.bytes, "OOM"));
-    assert_int_equal(redis_server_count(&server, "DBSIZE"), 0);
+    admit(scene, &said);
+    assert_false(has_place(scene));
+    settle(scene);
+    assert_true(has_place(scene));
+    withdraw(scene);
+    assert_false(has_place(scene));
+}
+
+/* --- a server without memory --- */
+
+/* What is refused changes nothing: a lease that is gone without an answer would let another lead.
+ */
+static void a_full_server_refuses_all_of_it_or_nothing(void **state) {
+    struct scene *scene = *state;
+    static const struct redis_seen nothing;
+    struct script_said said;
     redis_server_do(&server, "CONFIG SET maxmemory 0");
+    prepare(scene);
+    assert_int_equal(admit(scene, &said), REDIS_ADMISSION_LEAD);
+    char *before = script_snapshot(&server);
+    redis_server_do(&server, "CONFIG SET maxmemory 1");
+    script_say_refused(&scene->rig, &said,
+                       redis_send_settle(scene->rig.link, script_replied, &said, &scene->end.settle,
+                                         SCRIPT_DAY_MS, now_ms(), SENDER),
+                       "OOM");
+    char *after = script_snapshot(&server);
+    assert_string_equal(after, before);
+    free(before);
+    free(after);
+    redis_server_do(&server, "CONFIG SET maxmemory 0");
+    assert_true(settle(scene));
+
+    /* To take something back needs no memory. */
+    for (int i = 0; i < 2; i++) {
+        prepare(scene);
+        assert_int_equal(admit(scene, &said), REDIS_ADMISSION_LEAD);
+        rig_end_failed(&scene->end, &scene->asked, FAILURE_STORE_UNAVAILABLE);
+        scene->end.settle.ledger.state = LEDGER_RELEASED;
+        redis_server_do(&server, "CONFIG SET maxmemory 1");
+        if (i == 0)
+            settle(scene);
+        else
+            withdraw(scene);
+        redis_server_do(&server, "CONFIG SET maxmemory 0");
+        assert_int_equal(redis_server_count(&server, "DBSIZE"), 0);
+    }
+
+    prepare(scene);
+    scene->asked.admit.limit.max_calls = 0;
+    redis_server_do(&server, "CONFIG SET maxmemory 1");
+    script_say_refused(
+        &scene->rig, &said,
+        redis_send_admit(scene->rig.link, script_replied, &said, &scene->asked.admit, &nothing),
+        "OOM");
+    redis_server_do(&server, "CONFIG SET maxmemory 0");
+    assert_int_equal(redis_server_count(&server, "DBSIZE"), 0);
 }
 
 int main(void) {
@@ -840,7 +896,8 @@ int main(void) {
         SCENE(a_203_closes_the_number),
         SCENE(the_end_of_a_call_is_told_once),
         SCENE(a_withdrawn_call_leaves_nothing),
-        SCENE(a_full_server_takes_the_end_of_a_call),
+        SCENE(what_counts_has_a_place),
+        SCENE(a_full_server_refuses_all_of_it_or_nothing),
     };
     if (sodium_init() < 0)
         return 1;
