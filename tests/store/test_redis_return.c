@@ -114,6 +114,14 @@ static void rise(struct redis_server *server) {
     redis_server_start(server);
 }
 
+static void be_full(struct redis_server *server) {
+    redis_server_do(server, "CONFIG SET maxmemory 1");
+}
+
+static void be_roomy(struct redis_server *server) {
+    redis_server_do(server, "CONFIG SET maxmemory 0");
+}
+
 static void what_ended_before_a_frozen_store_comes_first(void **state) {
     end_while_away(*state, freeze, thaw, false);
 }
@@ -128,6 +136,15 @@ static void what_ended_before_a_dead_store_comes_first(void **state) {
 
 static void the_next_process_delivers_it_to_a_restarted_store(void **state) {
     end_while_away(*state, die, rise, true);
+}
+
+/* It answers, so that no connection tells. */
+static void what_a_full_store_refused_comes_first(void **state) {
+    end_while_away(*state, be_full, be_roomy, false);
+}
+
+static void the_next_process_delivers_it_when_there_is_room(void **state) {
+    end_while_away(*state, be_full, be_roomy, true);
 }
 
 /* Only the ledger is away: the answer is there, its row comes later, and nobody leads before. */
@@ -343,6 +360,8 @@ int main(void) {
         SHARED(the_next_process_delivers_it_to_a_thawed_store),
         SHARED(what_ended_before_a_dead_store_comes_first),
         SHARED(the_next_process_delivers_it_to_a_restarted_store),
+        SHARED(what_a_full_store_refused_comes_first),
+        SHARED(the_next_process_delivers_it_when_there_is_room),
         DURABLE(what_ended_before_a_dead_store_comes_first),
         DURABLE(the_next_process_delivers_it_to_a_restarted_store),
         APART(a_ledger_that_was_away_gets_its_row),
