@@ -59,21 +59,8 @@ bool journal_writer_open(struct journal_writer *writer, sqlite3 *db, int64_t kee
     return false;
 }
 
-static int64_t drop_unwritten(struct journal_writer *writer) {
-    int64_t count = 0;
-    struct store_op *op;
-    for (; (op = op_list_take(&writer->base.unwritten)); count++) {
-        if (!op->client)
-            free(op);
-    }
-    return count;
-}
-
 void journal_writer_close(struct journal_writer *writer) {
-    int64_t lost = drop_unwritten(writer);
-    if (lost > 0)
-        log_error("outcomes of calls could not be written and are lost; the calls become unknown",
-                  LOG_NUMBER("calls", lost), LOG_TEXT("reason", writer->books.trouble));
+    batch_writer_give_up(&writer->base);
     uv_mutex_destroy(&writer->mutex);
     journal_books_close(&writer->books);
 }

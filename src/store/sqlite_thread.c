@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/log.h"
 
 #define RETRY_MS          1000
 #define SWEEP_MS          5000
@@ -9,6 +12,19 @@
 #define STOP_TRIES        10
 #define STOP_PAUSE_MS     100
 #define NS_PER_MS         1000000ull
+
+/* Copies that nobody waits for have no client. */
+void batch_writer_give_up(struct batch_writer *writer) {
+    int64_t lost = 0;
+    struct store_op *op;
+    for (; (op = op_list_take(&writer->unwritten)); lost++) {
+        if (!op->client)
+            free(op);
+    }
+    if (lost > 0)
+        log_error("outcomes of calls could not be written and are lost; the calls become unknown",
+                  LOG_NUMBER("calls", lost), LOG_TEXT("reason", writer->trouble));
+}
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;

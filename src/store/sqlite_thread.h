@@ -38,6 +38,9 @@ struct batch_writer_kind {
     bool (*sweep)(struct batch_writer *writer);
 };
 
+/* Frees what is still unwritten, with a line in the log. After the thread's end. */
+void batch_writer_give_up(struct batch_writer *writer);
+
 struct sqlite_thread {
     struct batch_writer *writer;
     struct mailroom *room;

@@ -33,21 +33,8 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
     return true;
 }
 
-static int64_t drop_unwritten(struct sqlite_writer *writer) {
-    int64_t count = 0;
-    struct store_op *op;
-    for (; (op = op_list_take(&writer->base.unwritten)); count++) {
-        if (!op->client)
-            free(op);
-    }
-    return count;
-}
-
 void sqlite_writer_close(struct sqlite_writer *writer) {
-    int64_t lost = drop_unwritten(writer);
-    if (lost > 0)
-        log_error("outcomes of calls could not be written and are lost; the calls become unknown",
-                  LOG_NUMBER("calls", lost), LOG_TEXT("reason", writer->books.trouble));
+    batch_writer_give_up(&writer->base);
     lease_table_free(&writer->leases);
     books_close(&writer->books);
 }
