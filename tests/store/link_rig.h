@@ -22,7 +22,8 @@ struct link_rig {
     int downs;
     int gone;
     int messages;
-    char message[256];
+    char message[256]; /* the last one, and a zero */
+    size_t message_size;
     char reason[512]; /* the last one */
     struct redis_server_facts facts;
     void (*on_up)(struct link_rig *rig);
@@ -53,6 +54,7 @@ static inline void link_rig_message(void *arg, const char *bytes, size_t size) {
     assert_true(size < sizeof rig->message);
     memcpy(rig->message, bytes, size);
     rig->message[size] = '\0';
+    rig->message_size = size;
     rig->messages++;
     if (rig->on_message != NULL)
         rig->on_message(rig);

@@ -274,3 +274,51 @@ static inline int redis_server_version(const struct redis_server *server) {
     freeReplyObject(reply);
     return major * 100 + minor;
 }
+
+/* Grows with everything that is written. */
+static inline long long redis_server_writes(const struct redis_server *server) {
+    redisReply *reply = redis_server_ask(server, "INFO persistence");
+    const char *found = strstr(reply->str, "rdb_changes_since_last_save:");
+    assert_non_null(found);
+    long long writes = atoll(strchr(found, ':') + 1);
+    freeReplyObject(reply);
+    return writes;
+}
+
+/* One by one, since Redis 6 knows no ranges. */
+static inline void redis_server_add_slots(const struct redis_server *server) {
+    enum { SLOTS = 16384 };
+    static char numbers[SLOTS][8];
+    static const char *argv[2 + SLOTS] = {"CLUSTER", "ADDSLOTS"};
+    for (int i = 0; i < SLOTS; i++) {
+        snprintf(numbers[i], sizeof numbers[i], "%d", i);
+        argv[2 + i] = numbers[i];
+    }
+    redisContext *context = redis_server_connect(server);
+    redisReply *reply = redisCommandArgv(context, 2 + SLOTS, argv, NULL);
+    if (reply == NULL || reply->type != REDIS_REPLY_STATUS)
+        fail_msg("the slots are not taken: %s", reply != NULL ? reply->str : context->errstr);
+    freeReplyObject(reply);
+    redisFree(context);
+}
+
+/* One in cluster mode, which refuses every script that names keys of more than one hash slot. All
+ * slots on one node, which therefore is the whole cluster. */
+static inline void redis_server_run_cluster(struct redis_server *server) {
+    redis_server_prepare(server);
+    redis_server_add(server, "--cluster-enabled");
+    redis_server_add(server, "yes");
+    redis_server_start(server);
+    redis_server_add_slots(server);
+    int64_t deadline = redis_server_now_ms() + REDIS_SERVER_DEADLINE_MS;
+    for (;;) {
+        redisReply *reply = redis_server_ask(server, "CLUSTER INFO");
+        bool ready = strstr(reply->str, "cluster_state:ok") != NULL;
+        freeReplyObject(reply);
+        if (ready)
+            return;
+        if (redis_server_now_ms() > deadline)
+            fail_msg("the cluster does not come up");
+        usleep(1000);
+    }
+}

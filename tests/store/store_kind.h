@@ -42,45 +42,10 @@ static inline void store_kind_fresh(struct store_kind *kind) {
     redis_server_do(&kind->redis, "FLUSHALL");
 }
 
-/* One by one, since Redis 6 knows no ranges. */
-static inline void store_kind_add_slots(const struct store_kind *kind) {
-    enum { SLOTS = 16384 };
-    static char numbers[SLOTS][8];
-    static const char *argv[2 + SLOTS] = {"CLUSTER", "ADDSLOTS"};
-    for (int i = 0; i < SLOTS; i++) {
-        snprintf(numbers[i], sizeof numbers[i], "%d", i);
-        argv[2 + i] = numbers[i];
-    }
-    redisContext *context = redis_server_connect(&kind->redis);
-    redisReply *reply = redisCommandArgv(context, 2 + SLOTS, argv, NULL);
-    if (reply == NULL || reply->type != REDIS_REPLY_STATUS)
-        fail_msg("the slots are not taken: %s", reply != NULL ? reply->str : context->errstr);
-    freeReplyObject(reply);
-    redisFree(context);
-}
-
-/* All slots on one node, which therefore is the whole cluster. */
-static inline void store_kind_run_cluster(struct store_kind *kind) {
-    redis_server_prepare(&kind->redis);
-    redis_server_add(&kind->redis, "--cluster-enabled");
-    redis_server_add(&kind->redis, "yes");
-    redis_server_start(&kind->redis);
-    store_kind_add_slots(kind);
-    for (int64_t tries = 0; tries < REDIS_SERVER_DEADLINE_MS; tries++) {
-        redisReply *reply = redis_server_ask(&kind->redis, "CLUSTER INFO");
-        bool ready = strstr(reply->str, "cluster_state:ok") != NULL;
-        freeReplyObject(reply);
-        if (ready)
-            return;
-        usleep(1000);
-    }
-    fail_msg("the cluster does not come up");
-}
-
 static inline void store_kind_start(struct store_kind *kind) {
     rig_make_folder(kind->folder);
     if (kind->cluster)
-        store_kind_run_cluster(kind);
+        redis_server_run_cluster(&kind->redis);
     else if (kind->shared)
         redis_server_run(&kind->redis);
     store_kind_fresh(kind);
@@ -164,10 +129,5 @@ static inline int64_t store_kind_rows(const struct store_kind *kind) {
 static inline int64_t store_kind_writes(const struct store_kind *kind) {
     if (!kind->shared)
         return 0;
-    redisReply *reply = redis_server_ask(&kind->redis, "INFO persistence");
-    const char *found = strstr(reply->str, "rdb_changes_since_last_save:");
-    assert_non_null(found);
-    int64_t writes = atoll(strchr(found, ':') + 1);
-    freeReplyObject(reply);
-    return writes;
+    return redis_server_writes(&kind->redis);
 }

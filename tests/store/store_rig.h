@@ -82,8 +82,9 @@ static inline void rig_wait_until_ready(struct rig *rig) {
     }
 }
 
-static inline void rig_open_with(struct rig *rig, const struct store_settings *settings,
-                                 const struct clock *clock) {
+/* Without waiting: the store may be away. */
+static inline void rig_begin(struct rig *rig, const struct store_settings *settings,
+                             const struct clock *clock) {
     struct complaint complaint = {""};
     memset(rig, 0, sizeof *rig);
     rig->store = store_open(settings, clock, &complaint);
@@ -97,6 +98,11 @@ static inline void rig_open_with(struct rig *rig, const struct store_settings *s
         if (!client->client)
             fail_msg("store_attach: %s", complaint.text);
     }
+}
+
+static inline void rig_open_with(struct rig *rig, const struct store_settings *settings,
+                                 const struct clock *clock) {
+    rig_begin(rig, settings, clock);
     rig_wait_until_ready(rig);
 }
 
