@@ -40,7 +40,7 @@ struct job {
 };
 
 static void fail(struct rebuild *rebuild, const char *reason) {
-    if (!rebuild->failed)
+    if (*reason && !*rebuild->complaint->text)
         complain(rebuild->complaint,
                  "the store does not take it: %s; what was restored stays, so run it again when "
                  "the store is there",
@@ -142,7 +142,7 @@ static void on_delivered(struct redis_delivery *delivery) {
 
 static void on_reserved(void *arg, const redisReply *reply) {
     struct job *job = arg;
-    char trouble[REDIS_TROUBLE_SIZE];
+    char trouble[REDIS_REASON_SIZE];
     bool done = reply && reply->type == REDIS_REPLY_INTEGER;
     redis_trouble(reply, trouble);
     end_job(job, done && reply->integer == 1, done ? NULL : trouble);
@@ -193,6 +193,7 @@ bool rebuild_store(const struct store_settings *settings, const char *const *pat
     struct rebuild rebuild = {
         .settings = settings, .clock = clock, .complaint = complaint, .counts = counts};
     *counts = (struct rebuild_counts){0};
+    complaint->text[0] = '\0';
     uv_loop_init(&rebuild.loop);
     uv_timer_init(&rebuild.loop, &rebuild.deadline);
     rebuild.deadline.data = &rebuild;

@@ -121,7 +121,7 @@ static void on_reserved(void *arg, const redisReply *reply) {
         return;
     }
     if (!redis_succeeded(reply)) {
-        char trouble[REDIS_TROUBLE_SIZE];
+        char trouble[REDIS_REASON_SIZE];
         redis_trouble(reply, trouble);
         redis_store_fall_behind(admission->client->store, trouble);
         withdraw(admission);
@@ -216,7 +216,7 @@ static void take_closed(struct redis_admission *admission, int64_t left_ms) {
 }
 
 static void take_error(struct redis_admission *admission, const redisReply *reply) {
-    char trouble[REDIS_TROUBLE_SIZE];
+    char trouble[REDIS_REASON_SIZE];
     redis_trouble(reply, trouble);
     redis_store_fall_behind(admission->client->store, trouble);
     finish(admission, STORE_AWAY);

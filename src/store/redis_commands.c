@@ -343,9 +343,11 @@ bool redis_succeeded(const redisReply *reply) {
     return reply && reply->type != REDIS_REPLY_ERROR;
 }
 
-void redis_trouble(const redisReply *reply, char text[REDIS_TROUBLE_SIZE]) {
-    const char *words = "no reply";
-    if (reply)
-        words = reply->type == REDIS_REPLY_ERROR ? reply->str : "a reply that makes no sense";
-    snprintf(text, REDIS_TROUBLE_SIZE, "%s", words);
+void redis_trouble(const redisReply *reply, char text[REDIS_REASON_SIZE]) {
+    text[0] = '\0';
+    if (!reply)
+        return;
+    redis_reply_text(reply, text, REDIS_REASON_SIZE);
+    if (reply->type != REDIS_REPLY_ERROR)
+        snprintf(text, REDIS_REASON_SIZE, "a reply that makes no sense");
 }

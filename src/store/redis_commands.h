@@ -10,6 +10,7 @@
 
 #include "store/redis_link.h"
 #include "store/redis_notice.h"
+#include "store/redis_reply.h"
 #include "store/store.h"
 
 /* The kept answer that was looked at and does not do; size 0: none was. */
@@ -93,6 +94,6 @@ bool redis_send_probe(struct redis_link *link, redis_replied *replied, void *arg
 /* Did the command do what it should? False for an error and for no reply. */
 bool redis_succeeded(const redisReply *reply);
 
-/* The beginning of an error's text, "no reply" for none; for an operator. */
-#define REDIS_TROUBLE_SIZE 128
-void redis_trouble(const redisReply *reply, char text[REDIS_TROUBLE_SIZE]);
+/* The beginning of an error's text, for an operator; empty where there was no reply: then the link
+ * knows more. */
+void redis_trouble(const redisReply *reply, char text[REDIS_REASON_SIZE]);

@@ -17,7 +17,7 @@ struct courier {
     uint64_t since;
     int probes; /* under way */
     bool failed;
-    char trouble[REDIS_TROUBLE_SIZE];
+    char trouble[REDIS_REASON_SIZE];
     struct journal_delivered last;
     struct journal_redeliver redeliver;
     struct journal_fetch fetch;
@@ -48,7 +48,7 @@ static void fail(struct courier *courier, const char *trouble) {
 }
 
 static void fail_with(struct courier *courier, const redisReply *reply) {
-    char trouble[REDIS_TROUBLE_SIZE];
+    char trouble[REDIS_REASON_SIZE];
     redis_trouble(reply, trouble);
     fail(courier, trouble);
 }
@@ -157,7 +157,7 @@ static void look_for_place(struct courier *courier) {
         fetch(courier);
     else if (!redis_send_find_place(client->links[REDIS_LINK_ANSWERS], on_place, courier,
                                     &courier->last.id, &courier->last.number))
-        fail(courier, "not connected");
+        fail(courier, "");
 }
 
 static void on_row(void *arg, const redisReply *reply) {
@@ -176,7 +176,7 @@ static void look(struct courier *courier) {
         fetch(courier);
     else if (!redis_send_find_row(client->links[REDIS_LINK_LEDGER], on_row, courier,
                                   &courier->last.id))
-        fail(courier, "not connected");
+        fail(courier, "");
 }
 
 /* --- does it take writes? --- */
@@ -208,7 +208,7 @@ static void probe(struct courier *courier) {
             continue;
         }
         courier->failed = true;
-        snprintf(courier->trouble, sizeof courier->trouble, "not connected");
+        courier->trouble[0] = '\0';
     }
     one_probe_less(courier);
 }

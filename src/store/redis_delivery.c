@@ -1,7 +1,5 @@
 #include "store/redis_delivery.h"
 
-#include <stdio.h>
-
 static void one_less(struct redis_delivery *delivery) {
     if (--delivery->pending == 0)
         delivery->done(delivery);
@@ -31,7 +29,7 @@ static void note_sent(struct redis_delivery *delivery, bool sent) {
         return;
     }
     delivery->delivered = false;
-    snprintf(delivery->trouble, sizeof delivery->trouble, "not connected");
+    delivery->trouble[0] = '\0';
 }
 
 void redis_deliver(struct redis_delivery *delivery) {

@@ -20,8 +20,8 @@ struct redis_delivery {
 
     /* out: */
     bool delivered;
-    bool booked;                      /* the ledger did not have this end yet */
-    char trouble[REDIS_TROUBLE_SIZE]; /* when not */
+    bool booked;                     /* the ledger did not have this end yet */
+    char trouble[REDIS_REASON_SIZE]; /* when not; see redis_trouble */
 
     int pending; /* its own */
 };

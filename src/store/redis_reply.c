@@ -27,6 +27,13 @@ bool redis_reply_is_farewell(const redisReply *reply) {
     return false;
 }
 
+/* From version 7 on, what a script may not do is followed by where in the script that was. */
+static void cut_script(char *text) {
+    char *script = strstr(text, ". script: ");
+    if (script)
+        *script = '\0';
+}
+
 void redis_reply_text(const redisReply *reply, char *text, size_t room) {
     size_t size = 0;
     if (reply->type == REDIS_REPLY_ERROR || reply->type == REDIS_REPLY_STATUS) {
@@ -38,6 +45,7 @@ void redis_reply_text(const redisReply *reply, char *text, size_t room) {
         }
     }
     text[size] = '\0';
+    cut_script(text);
 }
 
 void redis_reply_text_unquoted(const redisReply *reply, char *text, size_t room) {

@@ -50,6 +50,8 @@ static void note_state(struct redis_store *store) {
 }
 
 static void note_trouble(struct redis_store *store, const char *reason) {
+    if (!*reason)
+        return;
     snprintf(store->reason, sizeof store->reason, "%s", reason);
     if (store->was_away)
         return;

@@ -18,11 +18,10 @@
 #include "store/backend.h"
 #include "store/journal.h"
 #include "store/redis_link.h"
+#include "store/redis_reply.h"
 #include "store/redis_url.h"
 
 struct redis_client;
-
-#define REDIS_REASON_SIZE 192
 
 struct redis_store {
     struct store store;
@@ -61,7 +60,7 @@ void redis_store_failed(struct redis_store *store, const char *reason);
 bool redis_store_is_behind(struct redis_store *store);
 /* Did the last try to catch up fail? Else it is soon over. */
 bool redis_store_is_stuck(struct redis_store *store);
-/* `reason` NULL: only to be sure. */
+/* `reason` NULL: only to be sure; empty: nobody answered, and the connection's end will say why. */
 void redis_store_fall_behind(struct redis_store *store, const char *reason);
 
 /* True: the caller is the process's courier till it ends. `since` is to be handed back. */

@@ -45,8 +45,9 @@ if most > 0 then
   if last_that_counts then
     return {'closed', last_that_counts + window_ms - now}
   end
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.sub(begin, 2))
+  -- First what a server that is out of memory refuses: after another write it would be let through.
   redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.sub(begin, 2))
   redis.call('PEXPIRE', KEYS[3], window_ms)
 end
 redis.call('SET', KEYS[2], id, 'PX', lease_ms)
