@@ -3,8 +3,8 @@
  *
  *   memory_fill SOCKET answers|windows|owners|rows COUNT ROWS_A_SECOND
  *
- * Answers are stored by the SET of store/lua/settle.lua; everything else by the very scripts. Digests
- * are random, as real ones are to whoever has no key.
+ * Answers are stored by the SET of store/lua/settle.lua; everything else by the very scripts.
+ * Digests are random, as real ones are to whoever has no key.
  */
 #include <stdio.h>
 #include <stdlib.h>
