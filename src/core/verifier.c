@@ -380,6 +380,7 @@ static void date_answer(const struct flight *flight, struct store_settle *settle
         settle->close_ms = config->number_limit_window_ms;
     answer->checked_at = settle->ledger.settled_at_ms / 1000;
     answer->expires_at = answer->checked_at + ttl;
+    settle->own = config->inference;
     settle->keep = ttl > 0 && (kind != RESULT_ABNORMAL || answer->virtual_operator);
     settle->retain_until = answer->expires_at + (lives_on ? config->stale_if_error_ms / 1000 : 0);
 }

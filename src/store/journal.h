@@ -38,7 +38,7 @@ struct journal_call {
                    known */
     bool delivered;
     struct store_settle
-        settle; /* its `op` is not used; no answer any more JOURNAL_ANSWER_MS later */
+        settle; /* its `op` and `own` are not used; no answer any more JOURNAL_ANSWER_MS later */
 };
 
 /* Lines from here on are those of outcomes that are only in memory (see journal_write_outcome). No

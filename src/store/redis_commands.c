@@ -161,7 +161,7 @@ struct redis_admitted redis_read_admitted(const redisReply *reply) {
 /* A kept 01 says whose the number is; an 02 to the same question unsays it. */
 static const char *ownership(const struct store_settle *settle) {
     enum result_kind kind = result_of(settle->answer.status);
-    if (settle->answered && settle->keep && kind == RESULT_MATCH)
+    if (settle->answered && settle->keep && settle->own && kind == RESULT_MATCH)
         return "1";
     if (settle->answered && kind == RESULT_MISMATCH)
         return "0";

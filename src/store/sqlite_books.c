@@ -176,7 +176,7 @@ static bool close_number(struct sqlite_books *books, const struct store_settle *
 /* A kept 01 says whose the number is; an 02 to the same question unsays it. */
 static bool note_owner(struct sqlite_books *books, const struct store_settle *settle) {
     enum result_kind kind = result_of(settle->answer.status);
-    bool match = kind == RESULT_MATCH && settle->keep;
+    bool match = kind == RESULT_MATCH && settle->keep && settle->own;
     if (!match && kind != RESULT_MISMATCH)
         return true;
     sqlite3_stmt *statement = books->statements[match ? BOOKS_OWN : BOOKS_DISOWN];

@@ -105,6 +105,7 @@ struct store_settle {
     struct ledger_outcome ledger;  /* the row's last state and what is known of the call */
     bool answered;                 /* is there an answer? Followers are told it */
     bool keep;                     /* is the answer to be stored? Only with `answered` */
+    bool own; /* may a kept 01 say whose the number is (store_admit's `infer`)? */
     struct answer answer;
     int64_t retain_until; /* Unix seconds; the expired answer is kept till then, for stale use */
     int64_t close_ms;     /* not 0: the number stays closed until its oldest call is this old */

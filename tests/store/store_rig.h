@@ -235,6 +235,7 @@ static inline void rig_end(struct rig_settle *end, const struct rig_admit *asked
     strcpy(end->settle.ledger.trace_id, answer.trace_id);
     end->settle.answered = true;
     end->settle.keep = true;
+    end->settle.own = true;
     end->settle.answer = answer;
     end->settle.retain_until = answer.expires_at;
 }
