@@ -95,7 +95,10 @@ static void on_drain(uv_async_t *drain) {
 
 static void *run(void *arg) {
     struct worker *worker = arg;
-    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    /* The turn in which it was done still reads what had come: perhaps one more request. */
+    do
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+    while (!is_done(worker));
     free_parts(worker);
     worker->settings.ended(worker->settings.arg);
     return NULL;
