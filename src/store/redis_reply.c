@@ -13,8 +13,18 @@ static const char *const farewells[] = {
     "DENIED ",
 };
 
+/* What Redis 6 says of a script begins with where in the script that was: "ERR Error running script
+ * (call to f_…): @user_script:1: @user_script: 1: -READONLY You can't write …". */
+static const char *words_of(const redisReply *reply) {
+    static const char begin[] = "ERR Error running script";
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, begin, sizeof begin - 1) != 0)
+        return reply->str;
+    const char *words = strstr(reply->str, ": -");
+    return words != NULL ? words + strlen(": -") : reply->str;
+}
+
 bool redis_reply_says(const redisReply *reply, const char *code) {
-    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+    return reply->type == REDIS_REPLY_ERROR && strncmp(words_of(reply), code, strlen(code)) == 0;
 }
 
 bool redis_reply_is_farewell(const redisReply *reply) {
@@ -37,8 +47,10 @@ static void cut_script(char *text) {
 void redis_reply_text(const redisReply *reply, char *text, size_t room) {
     size_t size = 0;
     if (reply->type == REDIS_REPLY_ERROR || reply->type == REDIS_REPLY_STATUS) {
-        for (; size < reply->len && size < TEXT_MOST && size + 1 < room; size++) {
-            char character = reply->str[size];
+        const char *words = words_of(reply);
+        size_t length = reply->len - (size_t)(words - reply->str);
+        for (; size < length && size < TEXT_MOST && size + 1 < room; size++) {
+            char character = words[size];
             text[size] = '?';
             if (character >= ' ' && character <= '~')
                 text[size] = character;
