@@ -14,8 +14,8 @@ static const char *const sql[BOOKS_STATEMENTS] = {
     [BOOKS_COMMIT] = "COMMIT",
     [BOOKS_ROLLBACK] = "ROLLBACK",
     [BOOKS_RECOVER] = "UPDATE ledger SET state = 'unknown' WHERE state = 'reserved'",
-    [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, state, number) "
-                      "VALUES (?1, ?2, ?3, ?4, 'reserved', ?5)",
+    [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
+                      "number) VALUES (?1, ?2, ?3, ?4, ?5, 'reserved', ?6)",
     [BOOKS_SETTLE] = "UPDATE ledger SET state = ?2, billed = ?3, http_status = ?4, status = ?5, "
                      "trace_id = ?6, latency_ms = ?7, settled_at_ms = ?8 "
                      "WHERE id = ?1 AND settled_at_ms IS NULL",
@@ -113,7 +113,8 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     sqlite3_bind_int64(statement, 2, unix_ms);
     bind_text(statement, 3, admit->account.client_id);
     bind_text(statement, 4, admit->account.credential);
-    bind_bytes(statement, 5, admit->number.bytes, NUMBER_SHORT);
+    bind_text_or_null(statement, 5, admit->account.package);
+    bind_bytes(statement, 6, admit->number.bytes, NUMBER_SHORT);
     return run(books, BOOKS_RESERVE);
 }
 
