@@ -166,6 +166,11 @@ void store_settle(struct store_client *client, struct store_settle *settle);
  * Ledger rows reserved in [from_ms, to_ms) (Unix), in the order of their ids, which is that of time
  * by the clocks of those who made them: a page of them, behind the id `after` (all zero: from the
  * beginning). Rows that end meanwhile may be told as they were before or after.
+ *
+ * The time in the id decides, and not `reserved_at_ms`, which in the embedded store is when the row
+ * was written. To read all, ask again with the last row's id as `after` until `more` is false; the
+ * last page may be empty. A shared store looks through the time asked for in steps of a week where
+ * nothing lies, so ask for years, not for all of time.
  */
 #define STORE_PAGE_MOST 256
 
@@ -189,6 +194,7 @@ struct store_page {
     enum store_outcome outcome;   /* out: STORE_DONE, STORE_AWAY */
 };
 
+/* `done` is always called later, never before this returns. */
 void store_read_page(struct store_client *client, struct store_page *page);
 
 /* Before the client leaves: admits that wait for somebody else's call end away, since the caller
