@@ -1,18 +1,22 @@
-"""GET /admin/v1/ledger, on both stores: what was paid for, whole or not at all."""
+"""GET /admin/v1/ledger and `sanyao ledger`, on both stores: what was paid for, whole or not at all."""
 
 import collections
 import csv
 import io
+import json
 import os
+import pty
 import socket
 import sqlite3
+import subprocess
 import time
 import uuid
 from datetime import datetime, timedelta, timezone
 
 import contract
 import pytest
-from harness import Closed, Connection, Needlework, wait_until
+from harness import Closed, Connection, Needlework, Server, clean_environment, wait_until
+from sandbox_control import default_bin_dir
 from test_replicas import lead
 
 CHINA = timezone(timedelta(hours=8))
@@ -390,6 +394,124 @@ def test_a_store_that_hangs_is_not_waited_for(start, redis):
     redis.thaw()
     server.wait_until_ready()
     assert server.ledger().status == 200
+
+
+# --- the command ---
+
+
+def command(server, *arguments, code=0, **environment):
+    settings = {
+        "ADMIN_LISTEN": f"127.0.0.1:{server.admin_port}",
+        "ADMIN_TOKEN": server.settings["ADMIN_TOKEN"],
+        "HASH_KEY": server.settings["HASH_KEY"], "STORE_URL": server.settings["STORE_URL"],
+        **environment,
+    }
+    done = subprocess.run(
+        [os.path.join(default_bin_dir(), "sanyao"), "ledger", *arguments],
+        env={**clean_environment(),
+             **{"SANYAO_" + key: value for key, value in settings.items() if value is not None}},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, cwd=server.directory,
+    )
+    done.body, done.said = done.stdout, done.stderr.decode()
+    assert done.returncode == code, f"exit code {done.returncode}: {done.said}"
+    assert server.settings["ADMIN_TOKEN"] not in done.said
+    return done
+
+
+def test_the_command_prints_the_same(server, sandbox, people):
+    spend(server, sandbox, people)
+    rows = expected(server.rows())
+    assert of_csv(command(server)) == rows
+    assert of_csv(command(server, "--format", "csv", "--bom")) == rows
+    assert [json.loads(line) for line in command(server, "--json").body.splitlines()] == rows
+    assert command(server, "--format=ndjson").body == command(server, "--json").body
+    assert command(server, "--window", "10m").body == server.ledger(window="10m").body
+    assert of_csv(command(server, "--state", "unknown", "--client", "anonymous")) == [
+        row for row in rows if row["state"] == "unknown"
+    ]
+    assert of_csv(command(server, "--status", "02")) == [row for row in rows if row["status"] == "02"]
+    split = "2026-01-01T00:00:00+08:00"
+    assert of_csv(command(server, "--from", split)) == rows
+    assert of_csv(command(server, "--from", "2000-01-01", "--to", split)) == []
+
+
+def test_a_table_on_a_terminal(shared, people):
+    shared.ask(people.one())
+    for arguments, words in (
+        ([], ["TIME", "STATE", "settled", "anonymous", "yes"]),
+        (["--window", "10m"], ["WINDOW", "COUNT", ":01 - "]),
+        (["--state", "reserved"], ["no calls"]),
+    ):
+        ours, theirs = pty.openpty()
+        environment = {
+            **clean_environment(), "SANYAO_ADMIN_LISTEN": f"127.0.0.1:{shared.admin_port}",
+            "SANYAO_ADMIN_TOKEN": shared.settings["ADMIN_TOKEN"],
+        }
+        subprocess.run(
+            [os.path.join(default_bin_dir(), "sanyao"), "ledger", *arguments], env=environment,
+            stdin=subprocess.DEVNULL, stdout=theirs, timeout=30, check=True,
+        )
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        assert all(word in shown for word in words) and "{" not in shown
+
+
+def test_the_command_by_a_unix_socket(start, place, people):
+    listen = "unix:" + os.path.join("/tmp", f"sanyao-{os.getpid()}-{uuid.uuid4().hex[:8]}.sock")
+    server = Server(os.path.join(place, "unix"), ADMIN_LISTEN=listen)
+    server.port_of = lambda event: int(
+        server.events(event)[0]["address"].rsplit(":", 1)[1]) if event == "listening" else None
+    with server:
+        assert of_csv(command(server, ADMIN_LISTEN=listen)) == []
+    command(server, ADMIN_LISTEN=listen, code=1)
+
+
+def test_the_command_says_what_is_wrong(shared, place):
+    Needlework.write("secret", WRONG_TOKEN)
+    said = command(shared, ADMIN_TOKEN=WRONG_TOKEN, code=1).said
+    assert "refuses the token" in said and WRONG_TOKEN not in said
+    assert "admin.token is not set" in command(shared, ADMIN_TOKEN=None, code=1).said
+    assert "cannot be reached" in command(shared, ADMIN_LISTEN="127.0.0.1:9", code=1).said
+    assert "admin.listen is empty" in command(shared, ADMIN_LISTEN="", code=1).said
+    assert "port 0" in command(shared, ADMIN_LISTEN="127.0.0.1:0", code=1).said
+    assert "not sanyao's" in command(
+        shared, ADMIN_LISTEN=f"127.0.0.1:{shared.sandbox.port}", code=1).said
+    assert '"from"' in command(shared, "--from", "yesterday", code=1).said
+    assert '"window"' in command(shared, "--window", "5m", code=1).said
+    for misuse in (["--no-such"], ["word"], ["--json", "--format", "csv"], ["--from"]):
+        done = command(shared, *misuse, code=2)
+        assert done.body == b"" and done.said
+    assert b"Usage" in command(shared, "--help").body
+    assert b"rebuild" in command(shared, "rebuild", "--help").body
+
+
+def test_the_command_says_when_no_token_is_set_there(start):
+    server = start(ADMIN_TOKEN=None)
+    server.settings["ADMIN_TOKEN"] = WRONG_TOKEN
+    assert "Set admin.token" in command(server, code=1).said
+
+
+def test_half_an_export_is_a_failure(start, redis):
+    """A command whose service ends in the middle."""
+    server = start(redis=redis)
+    server.wait_until_ready()
+    begin = int(time.time() * 1000) - 12 * 3600 * 1000
+    plant(server, [begin + number * 7000 for number in range(MANY)])
+    environment = {
+        **clean_environment(), "SANYAO_ADMIN_LISTEN": f"127.0.0.1:{server.admin_port}",
+        "SANYAO_ADMIN_TOKEN": server.settings["ADMIN_TOKEN"],
+        "SANYAO_HASH_KEY": server.settings["HASH_KEY"], "SANYAO_STORE_URL": redis.url,
+    }
+    process = subprocess.Popen(
+        [os.path.join(default_bin_dir(), "sanyao"), "ledger", "--json"], env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    process.stdout.read(1)  # the pipe holds 64 KiB, and so the command stands still
+    server.kill()
+    _, said = process.communicate(timeout=30)
+    server.process = None
+    assert process.returncode == 1 and b"not whole" in said
 
 
 # --- the contract ---
