@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -159,10 +160,19 @@ static void print_cell(const struct column *column, const char *text) {
     printf("%*s%s", column->width, text, column[1].member != NULL ? "  " : "\n");
 }
 
+/* A trace id is upstream's text: no terminal is to obey it. */
+static void print_text(const struct column *column, char *text) {
+    for (char *at = text; *at != '\0'; at++) {
+        if (iscntrl((unsigned char)*at))
+            *at = '?';
+    }
+    print_cell(column, text);
+}
+
 static void print_value(const struct column *column, const cJSON *value) {
     char number[32];
     if (cJSON_IsString(value)) {
-        print_cell(column, value->valuestring);
+        print_text(column, value->valuestring);
     } else if (cJSON_IsNumber(value)) {
         snprintf(number, sizeof number, "%.0f", value->valuedouble);
         print_cell(column, number);

@@ -4,7 +4,12 @@
 
 #include "runtime/civil.h"
 
-#define DEFAULT_SPAN_MS (INT64_C(24) * 60 * 60 * 1000)
+#define DAY_MS          (INT64_C(24) * 60 * 60 * 1000)
+#define DEFAULT_SPAN_MS DAY_MS
+
+/* No clock of a replica is further ahead. What lies beyond is not looked through: a shared store
+ * takes a step for every week. */
+#define SKEW_MS DAY_MS
 
 /* Each fills its member, and is false for a value that it does not know. */
 
@@ -102,6 +107,9 @@ bool ledger_query_end(struct ledger_query *query, int64_t now_ms, struct complai
     if (query->from_ms >= query->to_ms)
         return complain(complaint, "The parameter \"from\" must be before \"to\" (now, when none "
                                    "is given).");
+    int64_t latest_ms = now_ms + SKEW_MS;
+    if (query->to_ms > latest_ms)
+        query->to_ms = latest_ms > query->from_ms ? latest_ms : query->from_ms;
     if (query->bom && query->format != EXPORT_CSV)
         return complain(complaint, "The parameter \"bom\" goes with the format csv only.");
     return true;
