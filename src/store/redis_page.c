@@ -7,7 +7,9 @@
 #include "store/redis_keys.h"
 #include "store/redis_row.h"
 
-#define SPAN_MOST INT64_C(1024) /* of ten minutes: a week */
+#define SPAN_MOST   INT64_C(1024) /* of ten minutes: a week */
+#define SCAN_COUNT  "1000"        /* about a millisecond of the server's time */
+#define CURSOR_SIZE 24            /* of a scan's place as text */
 
 struct redis_page {
     struct redis_client *client;
@@ -21,10 +23,12 @@ struct redis_page {
     int64_t known; /* from `bucket` to before this one some is there; not behind it: nobody knows */
     int64_t span;  /* how many were asked for together */
 
-    /* Of the bucket: what the page has room for. */
+    /* Of the bucket: the first ones that the page has room for, of those seen so far. */
     struct ledger_id ids[STORE_PAGE_MOST];
     size_t wanted;
-    bool all; /* there are no others in it */
+    bool all;                 /* there are no others in it */
+    bool there;               /* it is not empty */
+    char cursor[CURSOR_SIZE]; /* how far it was looked through */
 
     struct redis_key keys[SPAN_MOST];
     const char *values[1 + SPAN_MOST];
@@ -66,10 +70,23 @@ static bool ask_existing(struct redis_page *reader) {
     return send_command(reader, on_existing);
 }
 
-static bool ask_ids(struct redis_page *reader) {
-    begin_command(reader, "HKEYS");
+/* In pieces, for a hash may be large: the server does nothing else while it reads one as a whole.
+ */
+static bool ask_more_ids(struct redis_page *reader) {
+    begin_command(reader, "HSCAN");
     add_bucket(reader, 0);
+    add(reader, reader->cursor, strlen(reader->cursor));
+    add(reader, "COUNT", strlen("COUNT"));
+    add(reader, SCAN_COUNT, strlen(SCAN_COUNT));
     return send_command(reader, on_ids);
+}
+
+static bool ask_ids(struct redis_page *reader) {
+    reader->wanted = 0;
+    reader->all = true;
+    reader->there = false;
+    memcpy(reader->cursor, "0", sizeof "0");
+    return ask_more_ids(reader);
 }
 
 static bool ask_rows(struct redis_page *reader) {
@@ -193,31 +210,59 @@ static bool is_wanted(const struct redis_page *reader, const struct ledger_id *i
     return ledger_id_compare(id, &reader->above) > 0 && ledger_id_compare(id, &reader->below) < 0;
 }
 
-/* Redis gives them in no order. */
-static size_t take_ids(const struct redis_page *reader, const redisReply *reply,
+/* A scan's piece: where it goes on, and fields, each with its value. */
+static bool is_piece(const redisReply *reply) {
+    return reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           reply->element[0]->type == REDIS_REPLY_STRING && reply->element[0]->len < CURSOR_SIZE &&
+           reply->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
+static size_t take_ids(const struct redis_page *reader, const redisReply *fields,
                        struct ledger_id *ids) {
     size_t count = 0;
-    for (size_t i = 0; i < reply->elements; i++) {
-        const redisReply *field = reply->element[i];
+    for (size_t i = 0; i < fields->elements; i += 2) {
+        const redisReply *field = fields->element[i];
         if (field->type != REDIS_REPLY_STRING || field->len != sizeof ids->bytes)
             continue;
         memcpy(ids[count].bytes, field->str, sizeof ids->bytes);
         count += is_wanted(reader, &ids[count]);
     }
-    qsort(ids, count, sizeof *ids, compare_ids);
     return count;
 }
 
-static bool choose_ids(struct redis_page *reader, const redisReply *reply) {
-    struct ledger_id *ids = malloc(reply->elements * sizeof *ids);
+/* A scan has no order, and may tell a field twice. */
+static size_t put_in_order(struct ledger_id *ids, size_t count) {
+    size_t kept = 0;
+    qsort(ids, count, sizeof *ids, compare_ids);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || ledger_id_compare(&ids[kept - 1], &ids[i]) != 0)
+            ids[kept++] = ids[i];
+    }
+    return kept;
+}
+
+static bool choose_ids(struct redis_page *reader, const redisReply *fields) {
+    struct ledger_id *ids = malloc((reader->wanted + fields->elements + 1) * sizeof *ids);
     if (!ids)
         return false;
-    size_t count = take_ids(reader, reply, ids);
+    memcpy(ids, reader->ids, reader->wanted * sizeof *ids);
+    size_t count = reader->wanted + take_ids(reader, fields, ids + reader->wanted);
     size_t room = (size_t)(STORE_PAGE_MOST - reader->page->count);
-    reader->all = count <= room;
-    reader->wanted = reader->all ? count : room;
+    count = put_in_order(ids, count);
+    if (count > room)
+        reader->all = false;
+    reader->wanted = count < room ? count : room;
     memcpy(reader->ids, ids, reader->wanted * sizeof *ids);
     free(ids);
+    return true;
+}
+
+static bool take_piece(struct redis_page *reader, const redisReply *reply) {
+    if (!is_piece(reply) || !choose_ids(reader, reply->element[1]))
+        return false;
+    if (reply->element[1]->elements > 0)
+        reader->there = true;
+    memcpy(reader->cursor, reply->element[0]->str, reply->element[0]->len + 1);
     return true;
 }
 
@@ -230,15 +275,13 @@ static void leave_bucket(struct redis_page *reader) {
 
 static void on_ids(void *arg, const redisReply *reply) {
     struct redis_page *reader = arg;
-    bool told = reply && reply->type == REDIS_REPLY_ARRAY;
-    if (told && reply->elements == 0) {
+    bool taken = take_piece(reader, reply);
+    bool whole = taken && strcmp(reader->cursor, "0") == 0;
+    if (whole && !reader->there)
         skip(reader);
-        return;
-    }
-    bool chosen = told && choose_ids(reader, reply);
-    if (chosen && reader->wanted == 0)
+    else if (whole && reader->wanted == 0)
         leave_bucket(reader);
-    else if (!chosen || !ask_rows(reader))
+    else if (!taken || !(whole ? ask_rows(reader) : ask_more_ids(reader)))
         end(reader, STORE_AWAY);
 }
 

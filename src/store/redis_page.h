@@ -7,8 +7,9 @@
  * once, a week of them at most, and halves its way back to the first that is there.
  *
  * A client reads one page at a time and has one command for it under way, so that a long export
- * delays others by one command only; further pages wait in line. Of memory it takes the ids of one
- * hash, and a page. The client's thread. Private to this room.
+ * delays others by one command only; further pages wait in line. A hash is looked through in pieces
+ * of about a millisecond, once for each page that begins in it. Of memory it takes a piece and a
+ * page. The client's thread. Private to this room.
  */
 #include "store/redis_client.h"
 

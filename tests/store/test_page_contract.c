@@ -10,7 +10,7 @@
 #define BUCKET_MS (10 * MINUTE_MS) /* what the shared store keeps together */
 #define DAY_MS    INT64_C(86400000)
 #define YEAR_MS   (365 * DAY_MS)
-#define ROWS_MOST 1000
+#define ROWS_MOST 4000
 
 static struct store_kind kind;
 
@@ -301,6 +301,22 @@ static void a_page_that_is_just_full_loses_nothing(void **state) {
     free(asked);
 }
 
+/* The shared store hands out a hash that large in pieces. */
+static void a_crowded_ten_minutes_are_read_in_order(void **state) {
+    enum { ROWS = 3000 };
+    struct rig *rig = *state;
+    struct rig_admit *asked = calloc(ROWS, sizeof *asked);
+    int64_t begin = days_ago(1);
+    for (int i = 0; i < ROWS; i++)
+        submit_at(rig, i % RIG_CLIENTS, &asked[i], begin + randombytes_uniform(BUCKET_MS));
+    for (int i = 0; i < ROWS; i++)
+        rig_expect(rig, &asked[i], STORE_LEAD);
+    struct book *book = read_all(rig, begin, begin + BUCKET_MS);
+    assert_holds(book, asked, ROWS);
+    free(book);
+    free(asked);
+}
+
 static void from_is_inside_and_to_is_outside(void **state) {
     struct rig *rig = *state;
     struct rig_admit asked[4];
@@ -454,6 +470,7 @@ int main(int argc, char **argv) {
         RIGGED(a_reservation_given_up_is_unknown_and_has_not_ended),
         RIGGED(all_rows_are_read_page_by_page),
         RIGGED(a_page_that_is_just_full_loses_nothing),
+        RIGGED(a_crowded_ten_minutes_are_read_in_order),
         RIGGED(from_is_inside_and_to_is_outside),
         RIGGED(a_page_begins_behind_the_id_it_is_given),
         RIGGED(a_row_is_found_wherever_it_lies_in_a_year),
