@@ -6,7 +6,8 @@
 static const struct command commands[] = {
     {"serve", command_serve, "serve the API"},
     {"check-config", command_check_config, "check the settings and show what is in force"},
-    {"ledger", command_ledger, "rebuild the shared ledger from the replicas' journals"},
+    {"ledger", command_ledger, "what was paid for: export it, or rebuild it from journals"},
+    {"reconcile", command_reconcile, "compare the seller's usage export with the ledger"},
 };
 
 static void print_help(FILE *out) {

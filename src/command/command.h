@@ -22,3 +22,5 @@ struct command {
 int command_serve(int argc, char **argv);
 int command_check_config(int argc, char **argv);
 int command_ledger(int argc, char **argv);
+int command_ledger_rebuild(int argc, char **argv); /* by command_ledger */
+int command_reconcile(int argc, char **argv);

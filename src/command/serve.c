@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "command/command.h"
+#include "http/ledger_routes.h"
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/service.h"
@@ -28,9 +29,13 @@
 #define LISTENERS_MAX        16
 
 static const struct route admin_routes[] = {
-    {"GET", "/healthz", system_healthz}, {"HEAD", "/healthz", system_healthz},
-    {"GET", "/readyz", system_readyz},   {"HEAD", "/readyz", system_readyz},
-    {"GET", "/metrics", system_metrics}, {NULL, NULL, NULL},
+    {"GET", "/healthz", system_healthz},
+    {"HEAD", "/healthz", system_healthz},
+    {"GET", "/readyz", system_readyz},
+    {"HEAD", "/readyz", system_readyz},
+    {"GET", "/metrics", system_metrics},
+    {"GET", "/admin/v1/ledger", ledger_get},
+    {NULL, NULL, NULL},
 };
 
 /* Everything of a running service; on the main thread. */
@@ -220,6 +225,12 @@ static bool start_workers(struct serve *serve, struct complaint *complaint) {
     return true;
 }
 
+/* The admin listener remembers no answers. */
+static void on_changed(void *arg, const struct digest *triple) {
+    (void)arg;
+    (void)triple;
+}
+
 static bool start_admin(struct serve *serve, struct complaint *complaint) {
     const char *address = serve->config->admin_listen;
     char name[LISTENER_NAME_SIZE];
@@ -237,6 +248,12 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .metrics_rows = (int)serve->config->workers,
         .draining = &serve->draining,
     };
+    serve->service.store_client =
+        store_attach(serve->store, &serve->loop, on_changed, serve, complaint);
+    if (serve->service.store_client == NULL) {
+        close(fd);
+        return false;
+    }
     const struct server_settings settings = {
         .fd = fd,
         .max_connections = ADMIN_CONNECTIONS,
@@ -298,11 +315,22 @@ static void close_handle(uv_handle_t *handle, void *arg) {
         uv_close(handle, NULL);
 }
 
+/* A connection may not be suspended when its server goes, nor the store be left in the middle of a
+ * page. */
+static void stop_admin(struct serve *serve) {
+    serve->service.ending = true;
+    while (serve->service.pages > 0)
+        uv_run(&serve->loop, UV_RUN_ONCE);
+    server_free(serve->admin);
+    if (serve->service.store_client != NULL)
+        store_detach(serve->service.store_client);
+}
+
 static void free_parts(struct serve *serve) {
     for (int i = 0; i < serve->worker_count; i++)
         worker_join(serve->workers[i]);
     free(serve->workers);
-    server_free(serve->admin);
+    stop_admin(serve);
     uv_walk(&serve->loop, close_handle, NULL);
     uv_run(&serve->loop, UV_RUN_DEFAULT);
     uv_loop_close(&serve->loop);

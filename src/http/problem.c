@@ -6,7 +6,7 @@
 const struct problem_info problem_table[PROBLEMS] = {
     [PROBLEM_MALFORMED_REQUEST] = {"malformed_request", 400, "The request cannot be read",
                                    "The request is malformed.", false, 0},
-    [PROBLEM_UNAUTHENTICATED] = {"unauthenticated", 401, "A valid client key is needed",
+    [PROBLEM_UNAUTHENTICATED] = {"unauthenticated", 401, "A valid key or token is needed",
                                  "Send a client key as Authorization: Bearer, as X-API-Key or as "
                                  "Authorization: APPCODE.",
                                  false, 0},
@@ -17,6 +17,9 @@ const struct problem_info problem_table[PROBLEMS] = {
                                      false, 0},
     [PROBLEM_GET_DISABLED] = {"get_disabled", 403, "Questions by GET are switched off",
                               "Use POST /verify; the setting `get` is false.", false, 0},
+    [PROBLEM_ADMIN_DISABLED] = {"admin_disabled", 403, "Administration is switched off",
+                                "Set admin.token (SANYAO_ADMIN_TOKEN_FILE) and start again.", false,
+                                0},
     [PROBLEM_NOT_FOUND] = {"not_found", 404, "No such resource",
                            "See /openapi.yaml for what there is.", false, 0},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405,

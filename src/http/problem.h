@@ -1,6 +1,6 @@
 #pragma once
 /*
- * problem: every error the service API can answer with, in one table (RFC 9457).
+ * problem: every error that either API can answer with, in one table (RFC 9457).
  */
 #include "core/failure.h"
 #include "http/request.h"
@@ -10,6 +10,7 @@ enum problem {
     PROBLEM_UNAUTHENTICATED,
     PROBLEM_REFRESH_NOT_ALLOWED,
     PROBLEM_GET_DISABLED,
+    PROBLEM_ADMIN_DISABLED,
     PROBLEM_NOT_FOUND,
     PROBLEM_METHOD_NOT_ALLOWED,
     PROBLEM_BODY_TOO_LARGE,

@@ -21,5 +21,12 @@ struct MHD_Response *response_new(const struct request *request, const char *con
 struct MHD_Response *response_new_static(const struct request *request, const char *content_type,
                                          const char *body, size_t size);
 
+/* As response_new, but the body is what `read` gives, bit by bit, until it says that it is at its
+ * end; `release` is called with `arg` when nobody will read any more, not when this returns NULL.
+ */
+struct MHD_Response *response_new_stream(const struct request *request, const char *content_type,
+                                         MHD_ContentReaderCallback read, void *arg,
+                                         MHD_ContentReaderFreeCallback release);
+
 void response_add(struct MHD_Response *response, const char *name, const char *value);
 void response_add_number(struct MHD_Response *response, const char *name, int64_t value);

@@ -18,7 +18,10 @@ struct service {
     const struct config *config;
     const struct clock *clock;
     struct store *store;
-    struct verifier *verifier; /* NULL on the admin listener */
+    struct store_client *store_client; /* of the admin listener, on its loop; else NULL */
+    int pages;                         /* of the ledger being read through it */
+    bool ending;                       /* no more of them may be asked for */
+    struct verifier *verifier;         /* NULL on the admin listener */
     const struct metrics_row *metrics;
     int metrics_rows;
     const atomic_bool *draining;

@@ -1,8 +1,11 @@
 #include "money/ledger.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <sodium.h>
+
+#define TIME_MOST ((INT64_C(1) << 48) - 1) /* what fits into an id */
 
 const char *const ledger_state_name[LEDGER_STATES] = {
     [LEDGER_RESERVED] = "reserved",
@@ -11,11 +14,15 @@ const char *const ledger_state_name[LEDGER_STATES] = {
     [LEDGER_UNKNOWN] = "unknown",
 };
 
+static void write_time(struct ledger_id *id, int64_t unix_ms) {
+    for (int i = 0; i < 6; i++)
+        id->bytes[i] = (uint8_t)((uint64_t)unix_ms >> (40 - 8 * i));
+}
+
 struct ledger_id ledger_id_make(int64_t unix_ms) {
     struct ledger_id id;
     randombytes_buf(id.bytes, sizeof id.bytes);
-    for (int i = 0; i < 6; i++)
-        id.bytes[i] = (uint8_t)((uint64_t)unix_ms >> (40 - 8 * i));
+    write_time(&id, unix_ms);
     id.bytes[6] = (uint8_t)(0x70 | (id.bytes[6] & 0x0f));
     id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
     return id;
@@ -26,6 +33,20 @@ int64_t ledger_id_time_ms(const struct ledger_id *id) {
     for (int i = 0; i < 6; i++)
         unix_ms = unix_ms << 8 | id->bytes[i];
     return unix_ms;
+}
+
+/* The version behind the time is never zero in an id. */
+struct ledger_id ledger_id_bound(int64_t unix_ms) {
+    struct ledger_id id = {{0}};
+    if (unix_ms > TIME_MOST)
+        memset(id.bytes, 0xff, sizeof id.bytes);
+    else if (unix_ms > 0)
+        write_time(&id, unix_ms);
+    return id;
+}
+
+int ledger_id_compare(const struct ledger_id *a, const struct ledger_id *b) {
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
 void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]) {

@@ -34,6 +34,12 @@ struct ledger_id ledger_id_make(int64_t unix_ms);
 /* When it was made, in Unix milliseconds, by the clock of whoever made it. */
 int64_t ledger_id_time_ms(const struct ledger_id *id);
 
+/* A bound: before every id made at `unix_ms` or later, and behind every earlier one. */
+struct ledger_id ledger_id_bound(int64_t unix_ms);
+
+/* As memcmp: their order, which is that of time. */
+int ledger_id_compare(const struct ledger_id *a, const struct ledger_id *b);
+
 #define LEDGER_ID_TEXT_SIZE 37
 void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]);
 

@@ -225,8 +225,8 @@ static bool check_listeners(struct loader *loader) {
     }
     if (config->admin_listen[0] != '\0' && !config_is_local(config->admin_listen))
         return complain(loader->complaint,
-                        "admin.listen (%s): must be loopback or a Unix socket: in this version it "
-                        "has no authentication of its own",
+                        "admin.listen (%s): must be loopback or a Unix socket: its metrics ask for "
+                        "no token",
                         SOURCE(config, admin_listen));
     return true;
 }

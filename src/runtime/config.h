@@ -40,6 +40,7 @@ struct config {
     bool anonymous_refresh;
     bool get;
     char *admin_listen;     /* empty: none */
+    char *admin_token;      /* secret; NULL: none given */
     char *store_url;        /* may hold a password */
     char *store_ledger_url; /* empty: the same; may hold a password */
     char *store_ca_file;    /* empty: the system's */

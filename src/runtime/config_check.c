@@ -142,11 +142,22 @@ const char *config_check_hash_key(const char *text) {
     return good ? NULL : "must be 64 hexadecimal characters; `openssl rand -hex 32` makes one";
 }
 
+static bool is_visible(const char *text) {
+    while (isgraph((unsigned char)*text))
+        text++;
+    return *text == '\0';
+}
+
+const char *config_check_token(const char *text) {
+    size_t size = strlen(text);
+    bool good = size >= 32 && size <= 256 && is_visible(text);
+    return good ? NULL
+                : "must be 32 to 256 visible ASCII characters; `openssl rand -hex 32` makes some";
+}
+
 const char *config_check_appcode(const char *text) {
     size_t size = strlen(text);
-    for (size_t i = 0; i < size; i++) {
-        if (!isgraph((unsigned char)text[i]))
-            return "must be visible ASCII without spaces, as the seller shows it (32 characters)";
-    }
+    if (!is_visible(text))
+        return "must be visible ASCII without spaces, as the seller shows it (32 characters)";
     return size >= 1 && size <= 128 ? NULL : "must be 1 to 128 characters (the seller's have 32)";
 }

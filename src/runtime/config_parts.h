@@ -66,6 +66,7 @@ const char *config_check_status(const char *text);
 const char *config_check_prefix(const char *text);
 const char *config_check_hash_key(const char *text);
 const char *config_check_appcode(const char *text);
+const char *config_check_token(const char *text);
 
 /* Does an address that config_check_url found good lead to this machine? Is it plain HTTP? */
 bool config_url_is_local(const char *url);

@@ -25,6 +25,8 @@ struct store_backend {
     enum store_outcome (*find)(struct store_client *client, struct store_find *find);
     void (*admit)(struct store_client *client, struct store_admit *admit);
     void (*settle)(struct store_client *client, struct store_settle *settle);
+    /* What is given out is empty till then. */
+    void (*read_page)(struct store_client *client, struct store_page *page);
     /* NULL: whoever is followed is of this process, and ends soon. */
     void (*stop_following)(struct store_client *client);
 };
@@ -37,7 +39,13 @@ struct store_client {
     const struct store_backend *backend;
 };
 
-enum store_op_kind { STORE_OP_FIND, STORE_OP_ADMIT, STORE_OP_SETTLE };
+enum store_op_kind { STORE_OP_FIND, STORE_OP_ADMIT, STORE_OP_SETTLE, STORE_OP_PAGE };
+
+/* The page's rows are all behind this id: `after`, or the bound of `from_ms`. */
+struct ledger_id store_page_begin(const struct store_page *page);
+
+/* Away, with nothing given out; what was read is freed. */
+void store_page_turn_away(struct store_page *page);
 
 extern const struct store_backend store_sqlite_backend;
 extern const struct store_backend store_redis_backend;

@@ -13,6 +13,7 @@
 #include "store/redis_client.h"
 #include "store/redis_commands.h"
 #include "store/redis_courier.h"
+#include "store/redis_page.h"
 #include "store/redis_scripts.h"
 #include "store/redis_settlement.h"
 
@@ -108,8 +109,11 @@ bool redis_client_may_admit(const struct redis_client *client) {
 }
 
 static bool may_go_on(const struct redis_client *client, const struct store_op *op) {
-    return op->kind == STORE_OP_FIND ? client->link_up[REDIS_LINK_ANSWERS]
-                                     : redis_client_may_admit(client);
+    if (op->kind == STORE_OP_FIND)
+        return client->link_up[REDIS_LINK_ANSWERS];
+    if (op->kind == STORE_OP_PAGE)
+        return client->link_up[REDIS_LINK_LEDGER];
+    return redis_client_may_admit(client);
 }
 
 /* Soon: the first connections are being made, or what was undelivered is on its way. */
@@ -121,6 +125,8 @@ static bool is_worth_waiting(const struct redis_client *client) {
 static void turn_away(struct store_op *op) {
     if (op->kind == STORE_OP_FIND)
         ((struct store_find *)op)->outcome = STORE_AWAY;
+    else if (op->kind == STORE_OP_PAGE)
+        store_page_turn_away((struct store_page *)op);
     else
         ((struct store_admit *)op)->outcome = STORE_AWAY;
 }
@@ -145,6 +151,8 @@ static void send_find(struct redis_client *client, struct store_find *find);
 static void go_on(struct redis_client *client, struct store_op *op) {
     if (op->kind == STORE_OP_FIND)
         send_find(client, (struct store_find *)op);
+    else if (op->kind == STORE_OP_PAGE)
+        redis_page_read(client, (struct store_page *)op);
     else
         redis_admission_begin(client, (struct store_admit *)op);
 }
@@ -486,6 +494,14 @@ static void redis_settle(struct store_client *base, struct store_settle *settle)
     redis_settle_call((struct redis_client *)base, settle);
 }
 
+static void redis_read_page(struct store_client *base, struct store_page *page) {
+    struct redis_client *client = (struct redis_client *)base;
+    if (may_go_on(client, &page->op))
+        redis_page_read(client, page);
+    else
+        redis_client_hold(client, &page->op);
+}
+
 static void redis_stop_following(struct store_client *base) {
     redis_admission_give_up((struct redis_client *)base);
 }
@@ -501,5 +517,6 @@ const struct store_backend store_redis_backend = {
     .find = redis_find,
     .admit = redis_admit,
     .settle = redis_settle,
+    .read_page = redis_read_page,
     .stop_following = redis_stop_following,
 };

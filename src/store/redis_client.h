@@ -6,6 +6,7 @@
  *   redis_admission   askers, till they lead, are answered, or are turned away
  *   redis_delivery    the end of one call, written to both slots
  *   redis_settlement  the end of one call: journal first, then delivered
+ *   redis_page        the ledger, read a page at a time
  *   redis_courier     what could not be delivered when it happened, and reservations nobody ended
  * redis.c puts them together. What all clients of the process share is redis_store. Private to this
  * room.
@@ -36,6 +37,7 @@ struct redis_client_slot {
 };
 
 struct redis_admission;
+struct redis_page;
 
 struct redis_client {
     struct store_client client;
@@ -59,10 +61,13 @@ struct redis_client {
     int under_way;   /* its own work on the journal and the links that no operation stands for */
     bool closing;
 
-    struct op_list held;     /* finds and admits, till the gate opens; `mark` is their deadline */
+    struct op_list
+        held; /* finds, admits and pages, till the gate opens; `mark` is their deadline */
     struct op_list finished; /* their `done` is still to be called */
     struct redis_admission *waiting[REDIS_WAIT_BUCKETS];
     size_t waiting_count;
+    struct redis_page *page; /* the one being read */
+    struct op_list pages;    /* behind it */
 
     /* The triples of the last notices, so that a find that was under way meanwhile looks again. */
     struct digest recent[REDIS_RECENT_NOTICES];

@@ -45,11 +45,21 @@ void redis_keys_of_number(const struct digest *number, const struct digest *trip
     write_key(&keys[REDIS_KEY_OWNER], tag, "o", "");
 }
 
+int64_t redis_bucket_of(int64_t unix_ms) {
+    return unix_ms / BUCKET_MS;
+}
+
+struct redis_key redis_key_of_bucket(int64_t bucket) {
+    struct redis_key key;
+    char number[24];
+    struct text text = text_over(number, sizeof number);
+    text_add_number(&text, bucket);
+    write_key(&key, "ledger", "rows:", number);
+    return key;
+}
+
 void redis_keys_of_row(const struct ledger_id *id, struct redis_key keys[REDIS_LEDGER_KEYS]) {
-    char bucket[24];
-    struct text text = text_over(bucket, sizeof bucket);
-    text_add_number(&text, ledger_id_time_ms(id) / BUCKET_MS);
-    write_key(&keys[REDIS_KEY_ROWS], "ledger", "rows:", bucket);
+    keys[REDIS_KEY_ROWS] = redis_key_of_bucket(redis_bucket_of(ledger_id_time_ms(id)));
     write_key(&keys[REDIS_KEY_OPEN], "ledger", "open", "");
     write_key(&keys[REDIS_KEY_TOTALS], "ledger", "totals", "");
 }

@@ -14,6 +14,7 @@
  * Digests are written in base64url: raw bytes could hold a brace. Value types; no threads.
  */
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/digest.h"
 #include "money/ledger.h"
@@ -44,5 +45,8 @@ void redis_keys_of_number(const struct digest *number, const struct digest *trip
 
 /* Rows lie in hashes of ten minutes, by the time in the call's id. */
 void redis_keys_of_row(const struct ledger_id *id, struct redis_key keys[REDIS_LEDGER_KEYS]);
+
+int64_t redis_bucket_of(int64_t unix_ms);
+struct redis_key redis_key_of_bucket(int64_t bucket);
 
 void redis_triple_text(const struct digest *triple, char text[REDIS_TRIPLE_TEXT + 1]);

@@ -43,6 +43,7 @@ struct sqlite_client {
     struct sqlite_store *store;
     sqlite3 *db;
     sqlite3_stmt *find;
+    sqlite3_stmt *page;
 };
 
 /* What was built before it is taken down again when a step fails. */
@@ -98,21 +99,23 @@ static void sqlite_poke(struct store *base) {
     sqlite_thread_poke(&((struct sqlite_store *)base)->thread);
 }
 
+static void close_reader(struct sqlite_client *client) {
+    sqlite3_finalize(client->find);
+    sqlite3_finalize(client->page);
+    sqlite3_close(client->db);
+}
+
 static bool open_reader(struct sqlite_client *client, struct complaint *complaint) {
     client->db = sqlite_file_reader(&client->store->file, complaint);
     if (!client->db)
         return false;
     client->find = books_prepare_find(client->db);
-    if (client->find)
+    client->page = client->find ? books_prepare_page(client->db) : NULL;
+    if (client->page)
         return true;
     complain(complaint, "store: cannot read the store: %s", sqlite3_errmsg(client->db));
-    sqlite3_close(client->db);
+    close_reader(client);
     return false;
-}
-
-static void close_reader(struct sqlite_client *client) {
-    sqlite3_finalize(client->find);
-    sqlite3_close(client->db);
 }
 
 static struct store_client *sqlite_attach(struct store *base, uv_loop_t *loop,
@@ -158,6 +161,15 @@ static void sqlite_settle(struct store_client *base, struct store_settle *settle
     sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &settle->op);
 }
 
+/* Read at once; told through the client's own mailbox, so that `done` comes on a later turn. */
+static void sqlite_read_page(struct store_client *base, struct store_page *page) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    struct op_list finished = {NULL, NULL};
+    books_page_with(client->page, page);
+    op_list_add(&finished, &page->op);
+    mailroom_post(&client->store->room, &finished);
+}
+
 const struct store_backend store_sqlite_backend = {
     .scheme = SCHEME,
     .open = sqlite_open,
@@ -169,4 +181,5 @@ const struct store_backend store_sqlite_backend = {
     .find = sqlite_find,
     .admit = sqlite_admit,
     .settle = sqlite_settle,
+    .read_page = sqlite_read_page,
 };

@@ -1,7 +1,10 @@
 #include "store/sqlite_books.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "store/backend.h"
 #include "store/sqlite_statement.h"
 
 #define NUMBER_SHORT 8 /* bytes of the number's digest in the ledger */
@@ -14,8 +17,8 @@ static const char *const sql[BOOKS_STATEMENTS] = {
     [BOOKS_COMMIT] = "COMMIT",
     [BOOKS_ROLLBACK] = "ROLLBACK",
     [BOOKS_RECOVER] = "UPDATE ledger SET state = 'unknown' WHERE state = 'reserved'",
-    [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, state, number) "
-                      "VALUES (?1, ?2, ?3, ?4, 'reserved', ?5)",
+    [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
+                      "number) VALUES (?1, ?2, ?3, ?4, ?5, 'reserved', ?6)",
     [BOOKS_SETTLE] = "UPDATE ledger SET state = ?2, billed = ?3, http_status = ?4, status = ?5, "
                      "trace_id = ?6, latency_ms = ?7, settled_at_ms = ?8 "
                      "WHERE id = ?1 AND settled_at_ms IS NULL",
@@ -40,6 +43,9 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                   "expires_at = excluded.expires_at WHERE excluded.checked_at >= checked_at",
     [BOOKS_DISOWN] = "DELETE FROM owners WHERE number = ?1 AND triple = ?2 AND checked_at <= ?3",
     [BOOKS_FIND] = "SELECT value FROM answers WHERE triple = ?1",
+    [BOOKS_PAGE] = "SELECT id, reserved_at_ms, number, client, credential, package, state, "
+                   "settled_at_ms, billed, http_status, status, latency_ms, trace_id FROM ledger "
+                   "WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
     [BOOKS_SWEEP] = "DELETE FROM answers WHERE triple IN (SELECT triple FROM answers "
                     "WHERE retain_until <= ?1 ORDER BY retain_until LIMIT ?2)",
     [BOOKS_SWEEP_CLOSED] = "DELETE FROM closed_numbers WHERE number IN (SELECT number FROM "
@@ -113,7 +119,8 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     sqlite3_bind_int64(statement, 2, unix_ms);
     bind_text(statement, 3, admit->account.client_id);
     bind_text(statement, 4, admit->account.credential);
-    bind_bytes(statement, 5, admit->number.bytes, NUMBER_SHORT);
+    bind_text_or_null(statement, 5, admit->account.package);
+    bind_bytes(statement, 6, admit->number.bytes, NUMBER_SHORT);
     return run(books, BOOKS_RESERVE);
 }
 
@@ -288,4 +295,105 @@ int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {
         largest = count > largest ? count : largest;
     }
     return largest;
+}
+
+/* --- a page of the ledger --- */
+
+enum page_column {
+    PAGE_ID,
+    PAGE_RESERVED_AT,
+    PAGE_NUMBER,
+    PAGE_CLIENT,
+    PAGE_CREDENTIAL,
+    PAGE_PACKAGE,
+    PAGE_STATE,
+    PAGE_SETTLED_AT,
+    PAGE_BILLED,
+    PAGE_HTTP_STATUS,
+    PAGE_STATUS,
+    PAGE_LATENCY,
+    PAGE_TRACE_ID
+};
+
+sqlite3_stmt *books_prepare_page(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    return prepare(db, BOOKS_PAGE, &statement) ? statement : NULL;
+}
+
+static void read_bytes(sqlite3_stmt *row, enum page_column column, uint8_t *bytes, size_t size) {
+    const void *value = sqlite3_column_blob(row, (int)column);
+    if (value && (size_t)sqlite3_column_bytes(row, (int)column) == size)
+        memcpy(bytes, value, size);
+}
+
+static void read_text(sqlite3_stmt *row, enum page_column column, char *text, size_t room) {
+    const unsigned char *value = sqlite3_column_text(row, (int)column);
+    snprintf(text, room, "%s", value ? (const char *)value : "");
+}
+
+static enum ledger_state read_state(sqlite3_stmt *row) {
+    const unsigned char *value = sqlite3_column_text(row, PAGE_STATE);
+    for (int state = 0; value && state < LEDGER_STATES; state++) {
+        if (strcmp((const char *)value, ledger_state_name[state]) == 0)
+            return (enum ledger_state)state;
+    }
+    return LEDGER_UNKNOWN;
+}
+
+static enum billed read_billed(sqlite3_stmt *row) {
+    if (sqlite3_column_type(row, PAGE_BILLED) == SQLITE_NULL)
+        return BILLED_UNKNOWN;
+    return sqlite3_column_int(row, PAGE_BILLED) ? BILLED_YES : BILLED_NO;
+}
+
+static void read_row(sqlite3_stmt *from, struct store_row *row) {
+    struct ledger_account *account = &row->account;
+    struct ledger_outcome *outcome = &row->outcome;
+    *row = (struct store_row){
+        .reserved_at_ms = sqlite3_column_int64(from, PAGE_RESERVED_AT),
+        .ended = sqlite3_column_type(from, PAGE_SETTLED_AT) != SQLITE_NULL,
+        .outcome = {.state = read_state(from),
+                    .billed = read_billed(from),
+                    .http_status = sqlite3_column_int(from, PAGE_HTTP_STATUS),
+                    .latency_ms = sqlite3_column_int64(from, PAGE_LATENCY),
+                    .settled_at_ms = sqlite3_column_int64(from, PAGE_SETTLED_AT)},
+    };
+    read_bytes(from, PAGE_ID, row->id.bytes, sizeof row->id.bytes);
+    read_bytes(from, PAGE_NUMBER, row->number, sizeof row->number);
+    read_text(from, PAGE_CLIENT, account->client_id, sizeof account->client_id);
+    read_text(from, PAGE_CREDENTIAL, account->credential, sizeof account->credential);
+    read_text(from, PAGE_PACKAGE, account->package, sizeof account->package);
+    read_text(from, PAGE_STATUS, outcome->status, sizeof outcome->status);
+    read_text(from, PAGE_TRACE_ID, outcome->trace_id, sizeof outcome->trace_id);
+}
+
+/* One row is asked for beyond the page: is there more? */
+static bool read_rows(sqlite3_stmt *statement, struct store_page *page) {
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (page->count == STORE_PAGE_MOST) {
+            page->more = true;
+            return true;
+        }
+        if (!page->rows_owned)
+            page->rows_owned = calloc(STORE_PAGE_MOST, sizeof *page->rows_owned);
+        if (!page->rows_owned)
+            return false;
+        read_row(statement, &page->rows_owned[page->count++]);
+    }
+    return code == SQLITE_DONE;
+}
+
+void books_page_with(sqlite3_stmt *statement, struct store_page *page) {
+    struct ledger_id above = store_page_begin(page);
+    struct ledger_id below = ledger_id_bound(page->to_ms);
+    bind_bytes(statement, 1, above.bytes, sizeof above.bytes);
+    bind_bytes(statement, 2, below.bytes, sizeof below.bytes);
+    sqlite3_bind_int(statement, 3, STORE_PAGE_MOST + 1);
+    if (read_rows(statement, page))
+        page->outcome = STORE_DONE;
+    else
+        store_page_turn_away(page);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
 }

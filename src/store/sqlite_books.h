@@ -25,6 +25,7 @@ enum books_statement {
     BOOKS_SETTLE,
     BOOKS_KEEP,
     BOOKS_FIND,
+    BOOKS_PAGE,
     BOOKS_CLOSED,
     BOOKS_WINDOW,
     BOOKS_OLDEST,
@@ -90,7 +91,12 @@ enum store_outcome books_find(struct sqlite_books *books, const struct digest *t
  * largest of the three counts, -1 when it failed. */
 int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most);
 
-/* The same question on a reader's own connection. NULL: the connection says why. */
+/* The same question, and a page of the ledger, on a reader's own connection. NULL: the connection
+ * says why. */
 sqlite3_stmt *books_prepare_find(sqlite3 *db);
+sqlite3_stmt *books_prepare_page(sqlite3 *db);
 enum store_outcome books_find_with(sqlite3_stmt *find, const struct digest *triple,
                                    struct answer *answer);
+
+/* Fills in what `page` gives out. A range of the primary key: some hundred microseconds. */
+void books_page_with(sqlite3_stmt *statement, struct store_page *page);

@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/backend.h"
@@ -66,6 +67,27 @@ void store_admit(struct store_client *client, struct store_admit *admit) {
 void store_settle(struct store_client *client, struct store_settle *settle) {
     address(&settle->op, client, STORE_OP_SETTLE);
     client->backend->settle(client, settle);
+}
+
+void store_read_page(struct store_client *client, struct store_page *page) {
+    address(&page->op, client, STORE_OP_PAGE);
+    page->rows_owned = NULL;
+    page->count = 0;
+    page->more = false;
+    client->backend->read_page(client, page);
+}
+
+struct ledger_id store_page_begin(const struct store_page *page) {
+    struct ledger_id begin = ledger_id_bound(page->from_ms);
+    return ledger_id_compare(&page->after, &begin) > 0 ? page->after : begin;
+}
+
+void store_page_turn_away(struct store_page *page) {
+    free(page->rows_owned);
+    page->rows_owned = NULL;
+    page->count = 0;
+    page->more = false;
+    page->outcome = STORE_AWAY;
 }
 
 void store_stop_following(struct store_client *client) {

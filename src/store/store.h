@@ -162,6 +162,41 @@ enum store_outcome store_find(struct store_client *client, struct store_find *fi
 void store_admit(struct store_client *client, struct store_admit *admit);
 void store_settle(struct store_client *client, struct store_settle *settle);
 
+/*
+ * Ledger rows reserved in [from_ms, to_ms) (Unix), in the order of their ids, which is that of time
+ * by the clocks of those who made them: a page of them, behind the id `after` (all zero: from the
+ * beginning). Rows that end meanwhile may be told as they were before or after.
+ *
+ * The time in the id decides, and not `reserved_at_ms`, which in the embedded store is when the row
+ * was written. To read all, ask again with the last row's id as `after` until `more` is false; the
+ * last page may be empty. A shared store looks through the time asked for in steps of a week where
+ * nothing lies, so ask for years, not for all of time.
+ */
+#define STORE_PAGE_MOST 256
+
+struct store_row {
+    struct ledger_id id;
+    int64_t reserved_at_ms;
+    uint8_t number[8]; /* the digest's first bytes */
+    struct ledger_account account;
+    bool ended; /* else nothing is known of the outcome but its state, reserved or unknown */
+    struct ledger_outcome outcome;
+};
+
+struct store_page {
+    struct store_op op;
+    int64_t from_ms;
+    int64_t to_ms;
+    struct ledger_id after;
+    struct store_row *rows_owned; /* out: the caller frees it with free(); NULL: none */
+    int count;                    /* out */
+    bool more;                    /* out: there may be more behind them */
+    enum store_outcome outcome;   /* out: STORE_DONE, STORE_AWAY */
+};
+
+/* `done` is always called later, never before this returns. */
+void store_read_page(struct store_client *client, struct store_page *page);
+
 /* Before the client leaves: admits that wait for somebody else's call end away, since the caller
  * has nobody left who wants the answer. Those that lead are not touched. */
 void store_stop_following(struct store_client *client);

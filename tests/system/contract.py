@@ -1,4 +1,4 @@
-"""openapi.yaml as the judge of every reply.
+"""openapi.yaml, and openapi-admin.yaml for what is under /admin, as the judge of every reply.
 
     contract.check("POST", "/verify", status, headers, body)
 
@@ -22,6 +22,7 @@ import yaml
 
 SOURCE_DIR = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOCUMENT = os.path.join(SOURCE_DIR, "openapi.yaml")
+ADMIN_DOCUMENT = os.path.join(SOURCE_DIR, "openapi-admin.yaml")
 
 RESULT_OF_STATUS = {
     "01": {"match"},
@@ -63,8 +64,8 @@ class ContractBroken(AssertionError):
 
 
 @functools.lru_cache(maxsize=None)
-def load():
-    with open(DOCUMENT, encoding="utf-8") as file:
+def load(document=DOCUMENT):
+    with open(document, encoding="utf-8") as file:
         return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -151,11 +152,21 @@ class Contract:
             return media_type, None
         try:
             text = body.decode("utf-8")
+            if media_type == "application/x-ndjson":
+                return media_type, self.check_lines(text, content[media_type]["schema"], what)
             value = json.loads(text) if media_type.endswith("json") else text
         except ValueError:
             raise ContractBroken(f"{what}: the body is not what {media_type} says") from None
         self.validate(value, content[media_type]["schema"], what)
         return media_type, value
+
+    def check_lines(self, text, schema, what):
+        if text and not text.endswith("\n"):
+            raise ContractBroken(f"{what}: the last line does not end")
+        values = [json.loads(line) for line in text.split("\n")[:-1]]
+        for value in values:
+            self.validate(value, schema, what)
+        return values
 
     @staticmethod
     def check_library(headers, body, what):
@@ -231,4 +242,11 @@ def complain(rules, what):
 
 
 contract = Contract(load())
-check = contract.check
+admin_contract = Contract(load(ADMIN_DOCUMENT))
+
+
+def check(method, target, status, headers, body, listener="service"):
+    """By the document that describes the path."""
+    if target.startswith("/admin/") and listener == "admin":
+        return admin_contract.check(method, target, status, headers, body)
+    return contract.check(method, target, status, headers, body, listener)

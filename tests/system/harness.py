@@ -154,12 +154,23 @@ class Connection:
             assert colon and key == key.strip(), "a strange header line"
             headers.append((key, value.strip()))
         named = {key.lower(): value for key, value in headers}
-        assert "transfer-encoding" not in named, "replies are sent whole"
         if status == "100":
             return self.read_unjudged(method)
-        assert "content-length" in named, "a reply without its length"
-        body = b"" if method == "HEAD" else self.take(int(named["content-length"]))
+        if "transfer-encoding" in named:
+            assert self.listener == "admin", "replies are sent whole, but for exports"
+            assert named["transfer-encoding"] == "chunked" and "content-length" not in named
+            body = b"".join(self.chunks())
+        else:
+            assert "content-length" in named, "a reply without its length"
+            body = b"" if method == "HEAD" else self.take(int(named["content-length"]))
         return Reply(int(status), headers, body, named.get("connection", "").lower() == "close")
+
+    def chunks(self):
+        """Of a reply's body, as they come; Closed when the last one does not."""
+        while size := int(self.take_until(b"\r\n").split(b";")[0], 16):
+            yield self.take(size)
+            assert self.take(2) == b"\r\n"
+        assert self.take_until(b"\r\n") == b"", "trailers"
 
     def is_closed(self, timeout=5):
         """Waits until the server closes; no byte may come before."""
@@ -215,13 +226,14 @@ class Server:
             "STORE_URL": "sqlite:" + self.database,
             "HASH_KEY": secrets.token_hex(32),
             "APPCODE": APPCODE,
+            "ADMIN_TOKEN": secrets.token_urlsafe(32),
             "UPSTREAM_URL": upstream_url or "http://127.0.0.1:9/carrieroperator",
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "json",
             **settings,
         }
         self.extra_environment = environment or {}
-        for name in ("HASH_KEY", "APPCODE"):
+        for name in ("HASH_KEY", "APPCODE", "ADMIN_TOKEN"):
             if self.settings[name]:
                 Needlework.write("secret", self.settings[name])
         self.process = self.port = self.admin_port = self.log_path = None
@@ -345,9 +357,20 @@ class Server:
         with self.connect(timeout) as connection:
             return connection.request(method, target, headers, body)
 
-    def admin(self, method, target):
+    def admin(self, method, target, headers=()):
         with Connection(self.admin_port, "admin") as connection:
-            return connection.request(method, target)
+            return connection.request(method, target, headers)
+
+    def bearer(self):
+        """The headers of one who has the admin token."""
+        return [("Authorization", "Bearer " + self.settings["ADMIN_TOKEN"])]
+
+    def ledger(self, **parameters):
+        """GET /admin/v1/ledger with the token; `since` stands for `from`."""
+        if "since" in parameters:
+            parameters["from"] = parameters.pop("since")
+        query = urllib.parse.urlencode(parameters)
+        return self.admin("GET", "/admin/v1/ledger" + ("?" + query if query else ""), self.bearer())
 
     def ask(self, person, cache_control=None, prefer=None, headers=(), timeout=REPLY_TIMEOUT):
         """POST /verify."""

@@ -172,6 +172,8 @@ JUDGED = [
     ("log.level", "DEBUG", False),
     ("appcode", "0123", False),
     ("hash.key", HASH_KEY, False),
+    ("admin.token", HASH_KEY, False),
+    ("admin.token_file", "", True),
     ("appcode_file", "", True),
     ("appcode_file", 1, False),
     ("worker", 1, False),
@@ -316,7 +318,7 @@ def test_no_refusal_repeats_a_value(settings, tmp_path):
             assert done.returncode == 1, key
             assert key in done.stderr or variable in done.stderr
             assert "planted" not in done.stdout + done.stderr
-    for variable in ("APPCODE", "HASH_KEY"):
+    for variable in ("APPCODE", "HASH_KEY", "ADMIN_TOKEN"):
         done = check_config(**{variable: planted})
         assert done.returncode == 1
         assert "planted" not in done.stderr

@@ -75,6 +75,7 @@ static void test_defaults(void **state) {
     assert_true(config->anonymous_refresh);
     assert_true(config->get);
     assert_null(config->hash_key);
+    assert_null(config->admin_token);
     assert_null(config->appcode);
     assert_string_equal(config->upstream_ca_file, "");
     assert_memory_equal(config->cache_ttl_ms, ttl_ms, sizeof ttl_ms);
@@ -180,6 +181,11 @@ static const struct {
     {"hash.key", "0", NULL},
     {"hash.key", KEY_A "0", NULL},
     {"hash.key", "g0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", NULL},
+    {"admin.token", KEY_A, "\"(set)\""},
+    {"admin.token", "0123456789abcdef0123456789ABCDE", NULL},
+    {"admin.token", "0123456789abcdef0123456789ABCDE~", "\"(set)\""},
+    {"admin.token", "0123456789abcdef 123456789ABCDEF", NULL},
+    {"admin.token", "0123456789abcdef0123456789ABCD\xc3\xa9", NULL},
     {"appcode", "a", "\"(set)\""},
     {"appcode", "", NULL},
     {"appcode", "a b", NULL},

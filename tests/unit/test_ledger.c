@@ -47,6 +47,30 @@ static void an_id_tells_its_time(void **state) {
     assert_int_equal(ledger_id_time_ms(&id), TIME_MS);
 }
 
+static void a_bound_lies_between_one_millisecond_and_the_next(void **state) {
+    (void)state;
+    const int64_t times[] = {1, TIME_MS, (INT64_C(1) << 48) - 1};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        struct ledger_id bound = ledger_id_bound(times[i]);
+        for (int round = 0; round < 100; round++) {
+            struct ledger_id before = ledger_id_make(times[i] - 1);
+            struct ledger_id behind = ledger_id_make(times[i]);
+            assert_true(ledger_id_compare(&before, &bound) < 0);
+            assert_true(ledger_id_compare(&bound, &behind) < 0);
+        }
+    }
+}
+
+static void a_bound_that_no_id_can_have_is_before_or_behind_all(void **state) {
+    (void)state;
+    struct ledger_id first = ledger_id_make(0);
+    struct ledger_id last = ledger_id_make((INT64_C(1) << 48) - 1);
+    struct ledger_id before = ledger_id_bound(-1);
+    struct ledger_id behind = ledger_id_bound(INT64_MAX);
+    assert_true(ledger_id_compare(&before, &first) < 0);
+    assert_true(ledger_id_compare(&last, &behind) < 0);
+}
+
 static void bytes_are_written_in_order(void **state) {
     (void)state;
     char text[LEDGER_ID_TEXT_SIZE];
@@ -101,6 +125,8 @@ int main(void) {
         cmocka_unit_test(an_id_has_the_form_of_rfc_9562),
         cmocka_unit_test(an_id_begins_with_its_time),
         cmocka_unit_test(an_id_tells_its_time),
+        cmocka_unit_test(a_bound_lies_between_one_millisecond_and_the_next),
+        cmocka_unit_test(a_bound_that_no_id_can_have_is_before_or_behind_all),
         cmocka_unit_test(bytes_are_written_in_order),
         cmocka_unit_test(later_ids_sort_behind_earlier_ones),
         cmocka_unit_test(ids_of_one_moment_differ),

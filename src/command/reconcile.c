@@ -1,0 +1,377 @@
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+
+#include "command/admin_client.h"
+#include "command/command.h"
+#include "money/reconcile.h"
+#include "money/usage_export.h"
+#include "runtime/clock.h"
+#include "runtime/config.h"
+
+#define FILE_MOST ((size_t)64 * 1024 * 1024)
+#define CHINA_S   (8 * 3600) /* the seller's clock before UTC */
+#define TIME_SIZE 32
+#define LINE_SIZE 256
+
+static const char HELP[] =
+    "Usage: sanyao reconcile [OPTION]... FILE\n"
+    "\n"
+    "Compares the seller's usage export (CSV, UTF-8 or GBK, as its console gives it) with the\n"
+    "ledger of the running service, ten-minute window by ten-minute window. A call that was under\n"
+    "way at the end of a window may have been billed in the next. What the file's last window has\n"
+    "too few of may be in the next export, and is no difference.\n"
+    "\n"
+    "      --all          every window, not only those that differ\n"
+    "      --json         one JSON object on standard output, for programs\n"
+    "  -c, --config FILE  the settings file; without it SANYAO_CONFIG, then\n"
+    "                     /etc/sanyao/sanyao.jsonc if it is there, else none\n"
+    "  -h, --help         this text\n"
+    "\n"
+    "Exit code: 0 they agree, 1 failed, 2 wrong use, 3 they differ, or lines of the file could "
+    "not\n"
+    "be read.\n";
+
+struct wish {
+    const char *config;
+    const char *file;
+    bool all;
+    bool json;
+};
+
+/* Returns an exit code, or -1: go on. */
+static int parse_options(int argc, char **argv, struct wish *wish) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    optind = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'c')
+            wish->config = optarg;
+        else if (option == 'a')
+            wish->all = true;
+        else if (option == 'j')
+            wish->json = true;
+        else if (option == 'h')
+            return fputs(HELP, stdout) < 0 ? COMMAND_FAILED : COMMAND_DONE;
+        else
+            return COMMAND_MISUSED;
+    }
+    if (optind + 1 != argc) {
+        fputs("sanyao reconcile: it takes one file, the seller's export; see --help\n", stderr);
+        return COMMAND_MISUSED;
+    }
+    wish->file = argv[optind];
+    return -1;
+}
+
+/* --- theirs --- */
+
+static char *read_file(const char *path, size_t *size, struct complaint *complaint) {
+    FILE *file = fopen(path, "rb");
+    char *bytes = file != NULL ? malloc(FILE_MOST + 1) : NULL;
+    *size = bytes != NULL ? fread(bytes, 1, FILE_MOST + 1, file) : 0;
+    bool good = bytes != NULL && !ferror(file);
+    int error = errno;
+    if (file != NULL)
+        fclose(file);
+    if (good && *size <= FILE_MOST)
+        return bytes;
+    free(bytes);
+    if (good)
+        complain(complaint, "%s is larger than 64 MiB: export a shorter time", path);
+    else
+        complain(complaint, "%s cannot be read: %s", path, strerror(error));
+    return NULL;
+}
+
+static bool read_theirs(const char *path, struct usage_export *theirs,
+                        struct complaint *complaint) {
+    size_t size;
+    char *bytes = read_file(path, &size, complaint);
+    if (bytes == NULL)
+        return false;
+    bool good = usage_export_read(bytes, size, theirs, complaint);
+    free(bytes);
+    if (good && theirs->count == 0 && theirs->fault_count == 0) {
+        usage_export_free(theirs);
+        return complain(complaint, "%s has no row to compare", path);
+    }
+    return good;
+}
+
+/* --- ours, as the service tells it line by line --- */
+
+struct ours {
+    struct usage_window *windows;
+    size_t count;
+    size_t room;
+    char line[LINE_SIZE];
+    size_t size;
+};
+
+static bool add_window(struct ours *ours, struct usage_window window) {
+    if (ours->count == ours->room) {
+        size_t room = ours->room > 0 ? ours->room * 2 : 256;
+        struct usage_window *windows = realloc(ours->windows, room * sizeof *windows);
+        if (windows == NULL)
+            return false;
+        ours->windows = windows;
+        ours->room = room;
+    }
+    ours->windows[ours->count++] = window;
+    return true;
+}
+
+/* "2018-03-19 10:50:01 - …" in China's time. */
+static bool read_begin(const char *text, int64_t *begin_s) {
+    struct tm china = {0};
+    const char *rest = strptime(text, "%Y-%m-%d %H:%M:%S", &china);
+    if (rest == NULL || strncmp(rest, " - ", 3) != 0)
+        return false;
+    *begin_s = (int64_t)timegm(&china) - CHINA_S;
+    return true;
+}
+
+static bool take_line(struct ours *ours) {
+    cJSON *line = cJSON_ParseWithLength(ours->line, ours->size);
+    const cJSON *window = cJSON_GetObjectItemCaseSensitive(line, "window");
+    const cJSON *count = cJSON_GetObjectItemCaseSensitive(line, "count");
+    struct usage_window one = {0};
+    bool good = cJSON_IsString(window) && cJSON_IsNumber(count) &&
+                read_begin(window->valuestring, &one.begin_s);
+    one.count = good ? (int64_t)count->valuedouble : 0;
+    cJSON_Delete(line);
+    return good && add_window(ours, one);
+}
+
+static bool take_bytes(void *arg, const char *bytes, size_t size) {
+    struct ours *ours = arg;
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != '\n') {
+            if (ours->size == sizeof ours->line)
+                return false;
+            ours->line[ours->size++] = bytes[i];
+            continue;
+        }
+        if (!take_line(ours))
+            return false;
+        ours->size = 0;
+    }
+    return true;
+}
+
+/* From one window before theirs: its calls may have been billed late. */
+static bool read_ours(const struct wish *wish, const struct usage_export *theirs, struct ours *ours,
+                      struct complaint *complaint) {
+    char from[CLOCK_RFC3339_SIZE];
+    char to[CLOCK_RFC3339_SIZE];
+    struct config *config = config_load(wish->config, environ, complaint);
+    if (config == NULL)
+        return false;
+    clock_format_rfc3339(theirs->windows[0].begin_s - USAGE_WINDOW_S, from);
+    clock_format_rfc3339(theirs->windows[theirs->count - 1].begin_s + USAGE_WINDOW_S, to);
+    char *target = strdup("/admin/v1/ledger?window=10m&format=ndjson");
+    target = target != NULL ? admin_add_parameter(target, "from", from) : NULL;
+    target = target != NULL ? admin_add_parameter(target, "to", to) : NULL;
+    bool good = target != NULL ? admin_get(config, target, take_bytes, ours, complaint)
+                               : complain(complaint, "no memory for the question");
+    free(target);
+    config_free(config);
+    return good;
+}
+
+/* --- what came of it --- */
+
+struct outcome {
+    const struct usage_export *theirs;
+    struct reconcile_report report;
+    struct reconcile_window total; /* without what is beyond the file's edges */
+    int64_t pending;               /* ours of the last window that may be in the next export */
+    bool differs;
+};
+
+/* What the window before the file has left over is another export's matter, and what its last
+ * window has may be. */
+static void judge(struct outcome *outcome) {
+    const struct usage_export *theirs = outcome->theirs;
+    const struct reconcile_report *report = &outcome->report;
+    outcome->total = report->total;
+    for (size_t i = 0; i < report->count; i++) {
+        const struct reconcile_window *window = &report->windows[i];
+        if (window->begin_s < theirs->windows[0].begin_s) {
+            outcome->total.ours -= window->ours_only;
+            outcome->total.ours_only -= window->ours_only;
+        } else if (window->begin_s == theirs->windows[theirs->count - 1].begin_s) {
+            outcome->pending = window->ours_only;
+        }
+    }
+    outcome->total.ours_only -= outcome->pending;
+    outcome->differs =
+        outcome->total.ours_only > 0 || outcome->total.theirs_only > 0 || theirs->fault_count > 0;
+}
+
+static void format_time(int64_t unix_s, char text[TIME_SIZE]) {
+    time_t china_s = (time_t)(unix_s + CHINA_S);
+    struct tm china;
+    gmtime_r(&china_s, &china);
+    strftime(text, TIME_SIZE, "%Y-%m-%d %H:%M:%S", &china);
+}
+
+static void print_window(const struct reconcile_window *window) {
+    char begin[TIME_SIZE];
+    format_time(window->begin_s, begin);
+    printf("%-19s  %8lld  %8lld  %8lld  %8lld  %9lld  %11lld\n", begin, (long long)window->ours,
+           (long long)window->theirs, (long long)window->agreed, (long long)window->moved,
+           (long long)window->ours_only, (long long)window->theirs_only);
+}
+
+static void print_faults(const struct usage_export *theirs) {
+    for (size_t i = 0; i < theirs->fault_count && i < USAGE_FAULTS_MAX; i++)
+        fprintf(stderr, "line %zu: %s\n", theirs->faults[i].line, theirs->faults[i].cause);
+    if (theirs->fault_count > USAGE_FAULTS_MAX)
+        fprintf(stderr, "and %zu more lines\n", theirs->fault_count - USAGE_FAULTS_MAX);
+}
+
+static void print_human(const struct wish *wish, const struct outcome *outcome) {
+    const struct reconcile_window *total = &outcome->total;
+    bool titled = false;
+    for (size_t i = 0; i < outcome->report.count; i++) {
+        const struct reconcile_window *window = &outcome->report.windows[i];
+        if (!wish->all && window->ours_only == 0 && window->theirs_only == 0)
+            continue;
+        if (!titled)
+            puts("WINDOW (CHINA)           OURS    THEIRS    AGREED      LATE  OURS ONLY  "
+                 "THEIRS ONLY");
+        titled = true;
+        print_window(window);
+    }
+    printf(
+        "%lld of ours, %lld of theirs: %lld agreed (%lld of them billed a window late), %lld ours "
+        "only, %lld theirs only\n",
+        (long long)total->ours, (long long)total->theirs, (long long)total->agreed,
+        (long long)total->moved, (long long)total->ours_only, (long long)total->theirs_only);
+    if (outcome->pending > 0)
+        printf("%lld of ours in the last window may be billed in the next export\n",
+               (long long)outcome->pending);
+    if (outcome->theirs->fault_count > 0)
+        printf("%zu lines of the file could not be read and are not counted\n",
+               outcome->theirs->fault_count);
+    print_faults(outcome->theirs);
+}
+
+static void add_counts(cJSON *object, const struct reconcile_window *window) {
+    cJSON_AddNumberToObject(object, "ours", (double)window->ours);
+    cJSON_AddNumberToObject(object, "theirs", (double)window->theirs);
+    cJSON_AddNumberToObject(object, "agreed", (double)window->agreed);
+    cJSON_AddNumberToObject(object, "late", (double)window->moved);
+    cJSON_AddNumberToObject(object, "oursOnly", (double)window->ours_only);
+    cJSON_AddNumberToObject(object, "theirsOnly", (double)window->theirs_only);
+}
+
+static void add_windows(cJSON *windows, const struct wish *wish, const struct outcome *outcome) {
+    char begin[TIME_SIZE];
+    for (size_t i = 0; i < outcome->report.count; i++) {
+        const struct reconcile_window *window = &outcome->report.windows[i];
+        if (!wish->all && window->ours_only == 0 && window->theirs_only == 0)
+            continue;
+        cJSON *one = cJSON_CreateObject();
+        format_time(window->begin_s, begin);
+        cJSON_AddStringToObject(one, "begin", begin);
+        add_counts(one, window);
+        cJSON_AddItemToArray(windows, one);
+    }
+}
+
+static void add_faults(cJSON *faults, const struct usage_export *theirs) {
+    for (size_t i = 0; i < theirs->fault_count && i < USAGE_FAULTS_MAX; i++) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "line", (double)theirs->faults[i].line);
+        cJSON_AddStringToObject(one, "cause", theirs->faults[i].cause);
+        cJSON_AddItemToArray(faults, one);
+    }
+}
+
+static bool print_json(const struct wish *wish, const struct outcome *outcome) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddBoolToObject(object, "agree", !outcome->differs);
+    cJSON *total = cJSON_AddObjectToObject(object, "total");
+    add_counts(total, &outcome->total);
+    cJSON_AddNumberToObject(object, "pending", (double)outcome->pending);
+    cJSON_AddNumberToObject(object, "malformed", (double)outcome->theirs->fault_count);
+    add_faults(cJSON_AddArrayToObject(object, "malformedLines"), outcome->theirs);
+    add_windows(cJSON_AddArrayToObject(object, "windows"), wish, outcome);
+    char *text = cJSON_Print(object);
+    bool printed = text != NULL && puts(text) >= 0;
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return printed;
+}
+
+static bool print_outcome(const struct wish *wish, const struct outcome *outcome,
+                          struct complaint *complaint) {
+    bool printed = true;
+    if (wish->json)
+        printed = print_json(wish, outcome);
+    else
+        print_human(wish, outcome);
+    return (printed && fflush(stdout) == 0) || complain(complaint, "what came cannot be written");
+}
+
+/* An export whose every line is malformed has nothing to ask about. */
+static bool compare(const struct wish *wish, const struct usage_export *theirs,
+                    struct outcome *outcome, struct complaint *complaint) {
+    struct ours ours = {0};
+    bool good = (theirs->count == 0 || read_ours(wish, theirs, &ours, complaint)) &&
+                reconcile_compare(ours.windows, ours.count, theirs->windows, theirs->count,
+                                  &outcome->report, complaint);
+    free(ours.windows);
+    if (good && theirs->count > 0)
+        judge(outcome);
+    outcome->differs = outcome->differs || theirs->fault_count > 0;
+    return good;
+}
+
+static int reconcile(const struct wish *wish, struct complaint *complaint) {
+    struct usage_export theirs;
+    if (!read_theirs(wish->file, &theirs, complaint))
+        return COMMAND_FAILED;
+    struct outcome outcome = {.theirs = &theirs};
+    int code = COMMAND_FAILED;
+    if (compare(wish, &theirs, &outcome, complaint)) {
+        if (print_outcome(wish, &outcome, complaint))
+            code = outcome.differs ? COMMAND_NEGATIVE : COMMAND_DONE;
+        reconcile_free(&outcome.report);
+    }
+    usage_export_free(&theirs);
+    return code;
+}
+
+int command_reconcile(int argc, char **argv) {
+    struct wish wish = {.config = NULL};
+    struct complaint complaint = {""};
+    int code = parse_options(argc, argv, &wish);
+    if (code >= 0)
+        return code;
+    signal(SIGPIPE, SIG_IGN);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        fputs("sanyao: libcurl could not be initialised\n", stderr);
+        return COMMAND_FAILED;
+    }
+    code = reconcile(&wish, &complaint);
+    curl_global_cleanup();
+    if (code == COMMAND_FAILED)
+        fprintf(stderr, "sanyao: %s\n", complaint.text);
+    return code;
+}
