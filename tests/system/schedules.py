@@ -23,6 +23,8 @@ from sandbox_control import Sandbox
 REPLICAS = 3
 MAX_CALLS = 4
 SETTINGS = {
+    # The port of a replica that is down may be given to the next listener; it must know the questions.
+    "ADMIN_LISTEN": "",
     "WORKERS": "2",
     "NUMBER_LIMIT_MAX_CALLS": str(MAX_CALLS),
     "REQUEST_TIMEOUT": "600ms",
