@@ -136,7 +136,7 @@ static bool keep_outcome(struct journal_writer *writer, struct journal_outcome *
 static void mark_kept(struct journal_writer *writer, const struct ledger_id *id) {
     for (struct store_op *op = writer->base.unwritten.first; op; op = op->next) {
         struct journal_outcome *outcome = (struct journal_outcome *)op;
-        if (memcmp(&outcome->settle->id, id, sizeof *id) == 0)
+        if (ledger_id_compare(&outcome->settle->id, id) == 0)
             outcome->delivered = true;
     }
 }

@@ -171,10 +171,6 @@ static void take_notice(struct redis_admission *admission, const struct redis_no
     finish(admission, notice->kind == REDIS_NOTICE_ANSWERED ? STORE_ANSWERED : STORE_FAILED);
 }
 
-static bool is_call(const struct ledger_id *a, const struct ledger_id *b) {
-    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
-
 /* The leader's end may have been told before we knew that it leads. Another's may have been told in
  * its place, if several calls ended in that moment: then asking again finds out. */
 static void follow(struct redis_admission *admission, const struct redis_admitted *admitted) {
@@ -183,7 +179,7 @@ static void follow(struct redis_admission *admission, const struct redis_admitte
     admission->noticed = false;
     admission->holder = admitted->holder;
     admission->ends_at = clock_monotonic_ms(admission->client->store->clock) + admitted->left_ms;
-    if (noticed && is_call(&admission->notice.call, &admitted->holder))
+    if (noticed && ledger_id_compare(&admission->notice.call, &admitted->holder) == 0)
         take_notice(admission, &admission->notice);
     else if (noticed)
         ask_again(admission);
@@ -332,7 +328,7 @@ static bool has_run_out(const struct redis_admission *admission, const void *arg
 
 static bool waits_for(const struct redis_admission *admission, const void *arg) {
     const struct redis_notice *notice = arg;
-    return is_call(&admission->holder, &notice->call) &&
+    return ledger_id_compare(&admission->holder, &notice->call) == 0 &&
            digest_equal(&admission->admit->triple, &notice->triple);
 }
 

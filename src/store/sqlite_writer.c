@@ -1,7 +1,6 @@
 #include "store/sqlite_writer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "runtime/log.h"
 #include "store/backend.h"
@@ -110,7 +109,7 @@ static void settle_one(struct sqlite_writer *writer, struct store_settle *settle
     op_list_add(&writer->base.finished, &settle->op);
 
     struct lease *lease = lease_find(&writer->leases, &settle->triple);
-    if (!lease || memcmp(&lease->holder, &settle->id, sizeof settle->id) != 0)
+    if (!lease || ledger_id_compare(&lease->holder, &settle->id) != 0)
         return;
     tell_followers(writer, lease, settle);
     lease_drop(&writer->leases, lease);
