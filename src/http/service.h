@@ -8,7 +8,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <cjson/cJSON.h>
+
 #include "core/verifier.h"
+#include "money/directory.h"
 #include "runtime/clock.h"
 #include "runtime/config.h"
 #include "runtime/metrics.h"
@@ -22,6 +25,13 @@ struct service {
     int pages;                         /* of the ledger being read through it */
     bool ending;                       /* no more of them may be asked for */
     struct verifier *verifier;         /* NULL on the admin listener */
+    struct directory_reader *clients;  /* the worker's; NULL on the admin listener */
+    struct directory *directory;       /* of the admin listener, on its loop; else NULL */
+    /* Of the admin listener: takes the settings and secrets anew. True: `changes_owned` is a JSON
+     * array of {"key","before","after"}, secrets masked. False with a complaint: refused whole, the
+     * old ones go on. */
+    bool (*reload)(void *arg, cJSON **changes_owned, struct complaint *complaint);
+    void *reload_arg;
     const struct metrics_row *metrics;
     int metrics_rows;
     const atomic_bool *draining;

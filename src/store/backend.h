@@ -6,6 +6,7 @@
  * and client structs begin with `struct store` and `struct store_client`; store.c fills in their
  * `backend`, and the `client` and `kind` of every operation, before the backend sees it.
  */
+#include "store/records.h"
 #include "store/store.h"
 
 struct store_backend {
@@ -27,6 +28,14 @@ struct store_backend {
     void (*settle)(struct store_client *client, struct store_settle *settle);
     /* What is given out is empty till then. */
     void (*read_page)(struct store_client *client, struct store_page *page);
+    /* What they give out is empty till then. */
+    void (*read_documents)(struct store_client *client, struct store_read_documents *read);
+    void (*write_document)(struct store_client *client, struct store_write_document *write);
+    void (*watch_documents)(struct store_client *client, void (*call)(void *arg), void *arg);
+    void (*read_audit)(struct store_client *client, struct store_read_audit *read);
+    void (*read_counters)(struct store_client *client, struct store_read_counters *read);
+    void (*add_counters)(struct store_client *client, struct store_add_counters *add);
+    void (*forget)(struct store_client *client, struct store_forget *forget);
     /* NULL: whoever is followed is of this process, and ends soon. */
     void (*stop_following)(struct store_client *client);
 };
@@ -39,7 +48,18 @@ struct store_client {
     const struct store_backend *backend;
 };
 
-enum store_op_kind { STORE_OP_FIND, STORE_OP_ADMIT, STORE_OP_SETTLE, STORE_OP_PAGE };
+enum store_op_kind {
+    STORE_OP_FIND,
+    STORE_OP_ADMIT,
+    STORE_OP_SETTLE,
+    STORE_OP_PAGE,
+    STORE_OP_READ_DOCUMENTS,
+    STORE_OP_WRITE_DOCUMENT,
+    STORE_OP_READ_AUDIT,
+    STORE_OP_READ_COUNTERS,
+    STORE_OP_ADD_COUNTERS,
+    STORE_OP_FORGET
+};
 
 /* The page's rows are all behind this id: `after`, or the bound of `from_ms`. */
 struct ledger_id store_page_begin(const struct store_page *page);

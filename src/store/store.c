@@ -5,6 +5,13 @@
 
 #include "store/backend.h"
 
+const char *const store_document_kind_name[STORE_DOCUMENT_KINDS] = {
+    [STORE_CLIENT] = "client",
+    [STORE_PACKAGE] = "package",
+    [STORE_CREDENTIAL] = "credential",
+    [STORE_ALERT] = "alert",
+};
+
 static const struct store_backend *const backends[] = {&store_sqlite_backend, &store_redis_backend};
 
 static const struct store_backend *backend_of(const char *url) {
@@ -75,6 +82,61 @@ void store_read_page(struct store_client *client, struct store_page *page) {
     page->count = 0;
     page->more = false;
     client->backend->read_page(client, page);
+}
+
+void store_read_documents(struct store_client *client, struct store_read_documents *read) {
+    address(&read->op, client, STORE_OP_READ_DOCUMENTS);
+    read->documents_owned = NULL;
+    read->count = 0;
+    read->version = 0;
+    client->backend->read_documents(client, read);
+}
+
+void store_documents_free(struct store_document *documents, int count) {
+    for (int i = 0; i < count; i++)
+        free(documents[i].body_owned);
+    free(documents);
+}
+
+void store_write_document(struct store_client *client, struct store_write_document *write) {
+    address(&write->op, client, STORE_OP_WRITE_DOCUMENT);
+    write->version = 0;
+    client->backend->write_document(client, write);
+}
+
+void store_watch_documents(struct store_client *client, void (*call)(void *arg), void *arg) {
+    client->backend->watch_documents(client, call, arg);
+}
+
+void store_read_audit(struct store_client *client, struct store_read_audit *read) {
+    address(&read->op, client, STORE_OP_READ_AUDIT);
+    read->lines_owned = NULL;
+    read->count = 0;
+    client->backend->read_audit(client, read);
+}
+
+void store_audit_free(struct store_audit_line *lines, int count) {
+    for (int i = 0; i < count; i++)
+        free(lines[i].body_owned);
+    free(lines);
+}
+
+void store_read_counters(struct store_client *client, struct store_read_counters *read) {
+    address(&read->op, client, STORE_OP_READ_COUNTERS);
+    read->counters_owned = NULL;
+    read->count = 0;
+    client->backend->read_counters(client, read);
+}
+
+void store_add_counters(struct store_client *client, struct store_add_counters *add) {
+    address(&add->op, client, STORE_OP_ADD_COUNTERS);
+    client->backend->add_counters(client, add);
+}
+
+void store_forget(struct store_client *client, struct store_forget *forget) {
+    address(&forget->op, client, STORE_OP_FORGET);
+    forget->answers = 0;
+    client->backend->forget(client, forget);
 }
 
 struct ledger_id store_page_begin(const struct store_page *page) {

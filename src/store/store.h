@@ -16,6 +16,9 @@
  * - Numbers are left alone: at most `max_calls` calls of a number, over all clients, are admitted
  *   within any `window_ms`; calls that were released do not count. A settlement can close a number
  *   until the oldest call in its window is that old. A refusal writes nothing.
+ * - Never more than was bought: with the row a call is taken from a package and from the client's
+ *   day and month (money/budget), in one step; a call that turns out not to count is given back in
+ *   the step that ends its row. A refusal writes nothing.
  * - Every row ends: `store_settle` moves the row to its last state and stores the answer in one
  *   transaction, idempotent by call id. A row found `reserved` when the store opens, from a process
  *   that is gone, becomes `unknown`.
@@ -33,6 +36,7 @@
 #include "core/digest.h"
 #include "core/failure.h"
 #include "core/freshness.h"
+#include "money/budget.h"
 #include "money/ledger.h"
 #include "runtime/clock.h"
 #include "runtime/complaint.h"
@@ -49,7 +53,10 @@ enum store_outcome {
     STORE_FAILED,   /* admit: the leader failed with `failure` */
     STORE_CLOSED,   /* admit: the number's window is full, or upstream answered 203 for it */
     STORE_INFERRED, /* admit: the number is proven to be another's, since `proven_at` */
+    STORE_REFUSED,  /* admit: money forbids it; `finding` says what */
+    STORE_OUTDATED, /* admit: the plan is not of the store's version: make a new one, ask again */
     STORE_DONE,     /* settle: durable */
+    STORE_CONFLICT, /* write (records.h): the document is not as expected */
     STORE_AWAY,     /* the store did not do it; a settlement is kept and delivered later */
 };
 
@@ -86,14 +93,18 @@ struct store_admit {
     int64_t lease_ms;           /* longer than the longest call */
     struct store_number_limit limit;
     bool infer; /* does a fresh 01 of this number for somebody else answer it? */
-    struct ledger_account account;
-    enum store_outcome outcome; /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_CLOSED,
-                                   STORE_INFERRED, STORE_AWAY */
-    struct answer answer;       /* out, with STORE_ANSWERED */
-    bool collapsed;             /* out: the answer or failure is that of a call we waited for */
-    enum failure failure;       /* out, with STORE_FAILED */
-    int64_t reopens_at_ms;      /* out, with STORE_CLOSED: Unix milliseconds */
-    int64_t proven_at;          /* out, with STORE_INFERRED: Unix seconds */
+    struct budget budget;
+    struct ledger_account account; /* the client; with STORE_LEAD also out: credential and package
+                                      as `budget` decided */
+    enum store_outcome outcome;    /* out: STORE_LEAD, STORE_ANSWERED, STORE_FAILED, STORE_CLOSED,
+                                      STORE_INFERRED, STORE_REFUSED, STORE_OUTDATED, STORE_AWAY */
+    struct answer answer;          /* out, with STORE_ANSWERED */
+    bool collapsed;                /* out: the answer or failure is that of a call we waited for */
+    enum failure failure;          /* out, with STORE_FAILED */
+    int64_t reopens_at_ms;         /* out, with STORE_CLOSED: Unix milliseconds */
+    int64_t proven_at;             /* out, with STORE_INFERRED: Unix seconds */
+    struct budget_finding
+        finding; /* out, with STORE_LEAD and STORE_REFUSED, where there is a plan */
 };
 
 struct store_settle {
@@ -110,6 +121,7 @@ struct store_settle {
     int64_t retain_until; /* Unix seconds; the expired answer is kept till then, for stale use */
     int64_t close_ms;     /* not 0: the number stays closed until its oldest call is this old */
     enum failure failure; /* what followers are told when not answered */
+    bool again;           /* when not answered: followers are not told, but ask again */
     enum store_outcome outcome; /* out: STORE_DONE, STORE_AWAY */
 };
 
