@@ -93,8 +93,7 @@ static bool refuse_rate(struct request *request, const struct service *service,
         .resets_at_ms = clock_unix_ms(service->clock) + caller->rate.retry_ms,
     };
     caller_tell_limit(request, service, caller);
-    problem_answer_quota(request, PROBLEM_RATE_LIMITED, NULL, &finding,
-                         clock_unix_ms(service->clock));
+    problem_answer_quota(request, PROBLEM_RATE_LIMITED, NULL, &finding);
     return false;
 }
 

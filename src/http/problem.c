@@ -91,6 +91,7 @@ enum problem problem_of(enum failure failure) {
         [FAILURE_UPSTREAM_TIMEOUT] = PROBLEM_UPSTREAM_TIMEOUT,
         [FAILURE_OVERLOADED] = PROBLEM_OVERLOADED,
         [FAILURE_SHUTTING_DOWN] = PROBLEM_SHUTTING_DOWN,
+        [FAILURE_CLIENT_QUOTA_EXHAUSTED] = PROBLEM_CLIENT_QUOTA_EXHAUSTED,
     };
     return by_failure[failure];
 }

@@ -168,8 +168,7 @@ static void answer_with_problem(const struct question *question, const struct ve
     const char *detail = detail_of(question->service, verdict);
     enum problem problem = problem_of(verdict->failure);
     if (is_quota(verdict))
-        problem_answer_quota(question->request, problem, detail, &verdict->finding,
-                             clock_unix_ms(question->service->clock));
+        problem_answer_quota(question->request, problem, detail, &verdict->finding);
     else
         problem_answer(question->request, problem, detail, verdict->billed);
 }
