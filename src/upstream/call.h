@@ -48,7 +48,8 @@ struct upstream_outcome {
 /* Owned by the caller; in place until `done`. */
 struct upstream_call {
     void (*done)(struct upstream_call *call, const struct upstream_outcome *outcome);
-    struct triple triple; /* what is asked; wiped before `done` */
+    const char *credential; /* by whose code; borrowed till `done` */
+    struct triple triple;   /* what is asked; wiped before `done` */
 };
 
 /* `row` counts. Both are borrowed for the upstream's life. NULL with a complaint. */
