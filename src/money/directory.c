@@ -163,7 +163,14 @@ static void on_poll(uv_timer_t *timer) {
 static void wait_for_poll(struct directory *directory) {
     uint64_t poll_ms = directory->parts.poll_ms > 0 ? (uint64_t)directory->parts.poll_ms : POLL_MS;
     uint64_t ms = directory->away && poll_ms > AGAIN_MS ? AGAIN_MS : poll_ms;
-    uv_timer_start(&directory->poll, on_poll, ms, 0);
+    if (!directory->ending)
+        uv_timer_start(&directory->poll, on_poll, ms, 0);
+}
+
+void directory_turned_away(struct directory *directory) {
+    directory->away = true;
+    wait_for_poll(directory);
+    directory_tell(directory);
 }
 
 static void end_read(struct directory *directory, bool read) {
@@ -225,9 +232,17 @@ static void join_waiting(struct directory *directory) {
     directory->tell_next = false;
 }
 
+static bool may_write(const struct directory *directory) {
+    return !directory->away && directory->version >= 0;
+}
+
+/* Between two writings nobody is served: who asked for a refresh behind them is to see both. */
 static void start_read(struct directory *directory) {
-    join_waiting(directory);
-    directory->wanted = false;
+    bool between = directory->tasks != NULL && may_write(directory);
+    if (!between) {
+        join_waiting(directory);
+        directory->wanted = false;
+    }
     directory->must_read = false;
     directory->busy = true;
     directory->read = (struct store_read_documents){
@@ -285,7 +300,7 @@ void directory_go_on(struct directory *directory) {
         give_back(directory);
     else if (directory->must_read)
         start_read(directory);
-    else if (!directory->away && directory->version >= 0 && directory_start_task(directory))
+    else if (may_write(directory) && directory_start_task(directory))
         return;
     else if (directory->wanted)
         start_read(directory);
