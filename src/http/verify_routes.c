@@ -149,7 +149,7 @@ static void answer_with(const struct question *question, const struct verdict *v
 
 /* The one failure whose general words would mislead: nobody refused, there is nothing to refuse. */
 static const char *detail_of(const struct service *service, enum failure failure) {
-    if (failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL && service->config->appcode == NULL)
+    if (failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL && service->config->credential_count == 0)
         return "No AppCode is set; the operator must set `appcode`.";
     return NULL;
 }

@@ -84,8 +84,8 @@ static void test_defaults(void **state) {
     assert_null(config->path);
     for (size_t i = 0; i < config_table_count; i++)
         assert_string_equal(config->source[i], "default");
-    config_free(config);
-    config_free(NULL);
+    config_release(config);
+    config_release(NULL);
 }
 
 /* ---- values from text ---- */
@@ -338,7 +338,7 @@ static void assert_hash_key(const struct config_sources *sources, const char *ke
         assert_string_equal(config->hash_key, key);
     if (strstr(config->source[row_of("hash.key")], source) == NULL)
         fail_msg("the source is %s, not %s", config->source[row_of("hash.key")], source);
-    config_free(config);
+    config_release(config);
 }
 
 /* Each place holds a key of its own; the first place is taken away again and again. */
@@ -384,14 +384,14 @@ static void test_order_of_a_setting(void **state) {
     assert_int_equal(config->workers, 4);
     assert_string_equal(config->source[row_of("workers")], "SANYAO_WORKERS");
     assert_false(config->get);
-    config_free(config);
+    config_release(config);
     config = load_good(settings, ENVIRONMENT(file_variable));
     assert_int_equal(config->workers, 5);
-    config_free(config);
+    config_release(config);
     config = load_good(settings, ENVIRONMENT());
     assert_int_equal(config->workers, 3);
     assert_non_null(strstr(config->source[row_of("workers")], "/f.jsonc:2"));
-    config_free(config);
+    config_release(config);
     assert_refused(settings, ENVIRONMENT("SANYAO_WORKERS=4", file_variable),
                    "SANYAO_WORKERS and SANYAO_WORKERS_FILE are both set");
 }
@@ -414,11 +414,11 @@ static void test_which_settings_file(void **state) {
     struct config *config = config_load_from(&sources, &complaint);
     assert_int_equal(config->workers, 2);
     assert_string_equal(config->path, two);
-    config_free(config);
+    config_release(config);
     sources.environment = ENVIRONMENT();
     config = config_load_from(&sources, &complaint);
     assert_int_equal(config->workers, 1);
-    config_free(config);
+    config_release(config);
 
     assert_refused(scratch_path("none"), ENVIRONMENT(), "none: No such file");
     assert_refused(NULL, ENVIRONMENT("SANYAO_CONFIG=/nonexistent/a"), "/nonexistent/a: No such");
@@ -431,7 +431,7 @@ static void test_large_file(void **state) {
     char *text = malloc(CONFIG_FILE_SIZE_MAX + 1);
     memset(text, ' ', CONFIG_FILE_SIZE_MAX + 1);
     memcpy(text, "{}", 2);
-    config_free(load_good(scratch_write("f", text, CONFIG_FILE_SIZE_MAX, 0600), ENVIRONMENT()));
+    config_release(load_good(scratch_write("f", text, CONFIG_FILE_SIZE_MAX, 0600), ENVIRONMENT()));
     scratch_write("f", text, CONFIG_FILE_SIZE_MAX + 1, 0600);
     assert_refused(scratch_path("f"), ENVIRONMENT(), "larger than 1 MiB");
     free(text);
@@ -481,7 +481,7 @@ static void test_long_variable_name(void **state) {
 
 static void test_kubernetes_is_passed_over(void **state) {
     (void)state;
-    config_free(load_good(
+    config_release(load_good(
         NULL,
         ENVIRONMENT("SANYAO_SERVICE_HOST=10.0.0.1", "SANYAO_SERVICE_PORT=8080",
                     "SANYAO_SERVICE_PORT_HTTP=8080", "SANYAO_PORT=tcp://10.0.0.1:8080",
@@ -500,13 +500,13 @@ static void test_ca_file_is_no_file_form(void **state) {
     snprintf(variable, sizeof variable, "SANYAO_UPSTREAM_CA_FILE=%s", pem);
     struct config *config = load_good(NULL, ENVIRONMENT(variable));
     assert_string_equal(config->upstream_ca_file, pem);
-    config_free(config);
+    config_release(config);
 
     snprintf(variable, sizeof variable, "SANYAO_UPSTREAM_CA_FILE_FILE=%s",
              scratch_text("name", pem));
     config = load_good(NULL, ENVIRONMENT(variable));
     assert_string_equal(config->upstream_ca_file, pem);
-    config_free(config);
+    config_release(config);
 }
 
 /* ---- secrets in files ---- */
@@ -543,7 +543,7 @@ static void test_exposed_secret_warns(void **state) {
     struct config *config = load_good(NULL, ENVIRONMENT(variable));
     assert_int_equal(warnings_with(config, "other users may read"), 1);
     assert_int_equal(config_list_count((const char *const *)config->warnings), 1);
-    config_free(config);
+    config_release(config);
 
     /* Containers mount secrets readable for all, and no chmod helps there. */
     struct complaint complaint;
@@ -551,22 +551,22 @@ static void test_exposed_secret_warns(void **state) {
                                      .environment = ENVIRONMENT(variable)};
     config = config_load_from(&sources, &complaint);
     assert_null(config->warnings);
-    config_free(config);
+    config_release(config);
     sources.environment = ENVIRONMENT();
     config = config_load_from(&sources, &complaint);
     assert_string_equal(config->appcode, "abc");
     assert_null(config->warnings);
-    config_free(config);
+    config_release(config);
 }
 
 /* ---- between settings ---- */
 
 static void test_auth_off_needs_loopback(void **state) {
     (void)state;
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_AUTH=off")));
-    config_free(load_good(
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_AUTH=off")));
+    config_release(load_good(
         NULL, ENVIRONMENT("SANYAO_AUTH=off", "SANYAO_LISTEN=unix:/a,[::1]:80,localhost:1")));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=0.0.0.0:80")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=0.0.0.0:80")));
     assert_refused(NULL, ENVIRONMENT("SANYAO_AUTH=off", "SANYAO_LISTEN=127.0.0.1:1,0.0.0.0:80"),
                    "auth (SANYAO_AUTH): \"off\" is accepted only when every address of listen "
                    "(SANYAO_LISTEN) is loopback or a Unix socket; item 2 is neither");
@@ -576,8 +576,8 @@ static void test_other_pairs(void **state) {
     (void)state;
     assert_refused(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=0.0.0.0:8081"),
                    "admin.listen (SANYAO_ADMIN_LISTEN): must be loopback");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=")));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=unix:/a")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=unix:/a")));
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:8081"), "item 1 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=a:1,b:1,a:1"), "item 3 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_UPSTREAM_TIMEOUT=1s"),
@@ -585,10 +585,10 @@ static void test_other_pairs(void **state) {
                    "upstream.connect_timeout (default)");
     assert_refused(NULL, ENVIRONMENT("SANYAO_UPSTREAM_CA_FILE=/nonexistent/a"),
                    "upstream.ca_file (SANYAO_UPSTREAM_CA_FILE): the file cannot be read");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:1,127.0.0.1:2")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:1,127.0.0.1:2")));
     /* Port 0 is another port each time. */
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:0,127.0.0.1:0",
-                                            "SANYAO_ADMIN_LISTEN=127.0.0.1:0")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:0,127.0.0.1:0",
+                                               "SANYAO_ADMIN_LISTEN=127.0.0.1:0")));
 }
 
 static void test_plain_http_warns(void **state) {
@@ -606,7 +606,7 @@ static void test_plain_http_warns(void **state) {
         struct config *config = load_good(NULL, ENVIRONMENT(cases[i].variable));
         assert_int_equal(warnings_with(config, "unencrypted"), cases[i].warnings);
         assert_int_equal(warnings_with(config, "appcode: none is set"), 1);
-        config_free(config);
+        config_release(config);
     }
 }
 
@@ -616,8 +616,8 @@ static void test_shared_store_needs_hash_key(void **state) {
     (void)state;
     assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a"),
                    "hash.key: must be given when store.url (SANYAO_STORE_URL) is a Redis");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a", WITH_KEY)));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a", WITH_KEY)));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a")));
 }
 
 static void test_ledger_url_needs_shared_store(void **state) {
@@ -630,7 +630,7 @@ static void test_ledger_url_needs_shared_store(void **state) {
                                     "SANYAO_STORE_URL=redis+unix:/a", WITH_KEY));
     assert_string_equal(config->store_ledger_url, "redis://:a@127.0.0.1:1");
     assert_string_equal(config->store_url, "redis+unix:/a");
-    config_free(config);
+    config_release(config);
 }
 
 static void test_journal_outlives_window(void **state) {
@@ -640,8 +640,9 @@ static void test_journal_outlives_window(void **state) {
                                "SANYAO_JOURNAL_KEEP=2d", "SANYAO_NUMBER_LIMIT_WINDOW=3d"),
                    "journal.keep (SANYAO_JOURNAL_KEEP): must not be shorter than "
                    "number_limit.window (SANYAO_NUMBER_LIMIT_WINDOW)");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a", "SANYAO_JOURNAL_KEEP=2d",
-                                            "SANYAO_NUMBER_LIMIT_WINDOW=3d")));
+    config_release(
+        load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a", "SANYAO_JOURNAL_KEEP=2d",
+                                    "SANYAO_NUMBER_LIMIT_WINDOW=3d")));
 }
 
 static void test_store_ca_file(void **state) {
@@ -650,7 +651,7 @@ static void test_store_ca_file(void **state) {
     assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_CA_FILE=/nonexistent/a"),
                    "store.ca_file (SANYAO_STORE_CA_FILE): the file cannot be read");
     snprintf(variable, sizeof variable, "SANYAO_STORE_CA_FILE=%s", scratch_text("pem", "x"));
-    config_free(load_good(NULL, ENVIRONMENT(variable)));
+    config_release(load_good(NULL, ENVIRONMENT(variable)));
 }
 
 static void test_plain_redis_warns(void **state) {
@@ -674,13 +675,13 @@ static void test_plain_redis_warns(void **state) {
         assert_int_equal(warnings_with(config, "hidden"), 0);
         if (cases[i].warning != NULL)
             assert_int_equal(warnings_with(config, cases[i].warning), 1);
-        config_free(config);
+        config_release(config);
     }
     struct config *config =
         load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=rediss://a",
                                     "SANYAO_STORE_LEDGER_URL=redis://:hidden@b", WITH_KEY));
     assert_int_equal(warnings_with(config, "store.ledger_url (SANYAO_STORE_LEDGER_URL): is"), 1);
-    config_free(config);
+    config_release(config);
 }
 
 /* As a container or systemd would hand over an address with a password. */
@@ -693,11 +694,11 @@ static void test_store_url_in_a_file(void **state) {
     assert_string_equal(config->store_url, "rediss://:abc@a");
     assert_int_equal(warnings_with(config, "store.url: "), 1);
     assert_int_equal(warnings_with(config, "other users may read"), 1);
-    config_free(config);
+    config_release(config);
     scratch_write("url", "rediss://a\n", 11, 0644);
     config = load_good(NULL, ENVIRONMENT(variable, WITH_KEY));
     assert_int_equal(warnings_with(config, "other users may read"), 0);
-    config_free(config);
+    config_release(config);
     scratch_text("url", "rediss://:hidden@\n");
     assert_refused(NULL, ENVIRONMENT(variable, WITH_KEY),
                    "SANYAO_STORE_URL_FILE: store.url: what the file");
@@ -736,7 +737,7 @@ static void test_print_masks_secrets(void **state) {
         strstr(printed, "{\"key\":\"workers\",\"value\":3,\"source\":\"SANYAO_WORKERS\"}"));
     cJSON_free(printed);
     cJSON_Delete(json);
-    config_free(config);
+    config_release(config);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
