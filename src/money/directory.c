@@ -163,7 +163,14 @@ static void on_poll(uv_timer_t *timer) {
 static void wait_for_poll(struct directory *directory) {
     uint64_t poll_ms = directory->parts.poll_ms > 0 ? (uint64_t)directory->parts.poll_ms : POLL_MS;
     uint64_t ms = directory->away && poll_ms > AGAIN_MS ? AGAIN_MS : poll_ms;
-    uv_timer_start(&directory->poll, on_poll, ms, 0);
+    if (!directory->ending)
+        uv_timer_start(&directory->poll, on_poll, ms, 0);
+}
+
+void directory_turned_away(struct directory *directory) {
+    directory->away = true;
+    wait_for_poll(directory);
+    directory_tell(directory);
 }
 
 static void end_read(struct directory *directory, bool read) {
