@@ -476,13 +476,15 @@ static void on_call_done(struct upstream_call *call, const struct upstream_outco
 
 static void call_upstream(struct flight *flight) {
     flight->stage = FLIGHT_CALLING;
-    flight->call.credential = flight->admit.account.credential;
     flight->call.done = on_call_done;
+    flight->call.credential = flight->admit.account.credential;
+    /* As it was when the lease was taken, or a reload could let the call outlive it. */
+    flight->call.timeout_ms = flight->admit.lease_ms - LEASE_SLACK_MS;
     if (upstream_start(flight->verifier->parts.upstream, &flight->call))
         return;
     const struct upstream_outcome outcome = {
         .end = UPSTREAM_NOT_SENT,
-        .cause = "no memory to begin the call",
+        .cause = flight->call.cause,
     };
     settle_flight(flight, &outcome);
 }
@@ -822,6 +824,10 @@ struct verifier *verifier_new(const struct verifier_parts *parts) {
 
 void verifier_free(struct verifier *verifier) {
     free(verifier);
+}
+
+void verifier_set_config(struct verifier *verifier, const struct config *config) {
+    verifier->parts.config = config;
 }
 
 void verifier_drain(struct verifier *verifier) {

@@ -56,7 +56,7 @@ struct asker {
     int64_t wait_ms; /* how long it is willing to wait */
 };
 
-/* All borrowed for the verifier's life. */
+/* All borrowed for the verifier's life; `config` until there is another. */
 struct verifier_parts {
     uv_loop_t *loop;
     const struct clock *clock;
@@ -71,6 +71,9 @@ struct verifier_parts {
 
 /* NULL: no memory. */
 struct verifier *verifier_new(const struct verifier_parts *parts);
+
+/* Other settings from now on; between two turns of its loop. */
+void verifier_set_config(struct verifier *verifier, const struct config *config);
 
 /* It must be idle. */
 void verifier_free(struct verifier *verifier);

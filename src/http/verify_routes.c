@@ -151,7 +151,8 @@ static void answer_with(const struct question *question, const struct verdict *v
 
 /* Failures whose general words would mislead. */
 static const char *detail_of(const struct service *service, const struct verdict *verdict) {
-    if (verdict->failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL && service->config->appcode == NULL)
+    if (verdict->failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL &&
+        service->config->credential_count == 0)
         return "No AppCode is set; the operator must set `appcode`.";
     if (verdict->failure == FAILURE_CLIENT_QUOTA_EXHAUSTED &&
         verdict->finding.bound == BUDGET_RESERVED)
