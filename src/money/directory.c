@@ -296,13 +296,12 @@ void directory_go_on(struct directory *directory) {
     }
     if (directory->busy)
         return;
-    if (directory->restoring >= 0)
+    if (directory->restoring >= 0) {
         give_back(directory);
-    else if (directory->must_read)
-        start_read(directory);
-    else if (may_write(directory) && directory_start_task(directory))
         return;
-    else if (directory->wanted)
+    }
+    bool started = !directory->must_read && may_write(directory) && directory_start_task(directory);
+    if (!started && (directory->must_read || directory->wanted))
         start_read(directory);
 }
 
