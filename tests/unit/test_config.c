@@ -730,9 +730,9 @@ static void assert_changes(const struct config *before, const struct config *aft
 
 static void test_changes(void **state) {
     (void)state;
-    struct config *before = load_good(
-        NULL, ENVIRONMENT("SANYAO_APPCODE=hidden-a", "SANYAO_GET=false", "SANYAO_CACHE_TTL_01=2d",
-                          "SANYAO_ADMIN_TOKEN=" KEY_A));
+    struct config *before =
+        load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden-a", "SANYAO_GET=false",
+                                    "SANYAO_CACHE_TTL_01=2d", "SANYAO_ADMIN_TOKEN=" KEY_A));
     struct config *after =
         load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden-b", "SANYAO_BILLED_STATUSES=01,02",
                                     "SANYAO_CACHE_TTL_01=48h", "SANYAO_HASH_KEY=" KEY_A));
@@ -765,9 +765,8 @@ static void test_changed_files_are_changes(void **state) {
                    "[{\"key\":\"credentials\",\"before\":\"(set)\",\"after\":\"(changed)\"}]");
     scratch_text("hook", "https://example.com/hidden\nhidden");
     struct config *other_hook = load_good(NULL, environment);
-    assert_changes(
-        other_code, other_hook,
-        "[{\"key\":\"alerts.webhooks\",\"before\":\"(set)\",\"after\":\"(changed)\"}]");
+    assert_changes(other_code, other_hook,
+                   "[{\"key\":\"alerts.webhooks\",\"before\":\"(set)\",\"after\":\"(changed)\"}]");
     /* The code that the list has nothing to do with. */
     struct config *without = load_good(NULL, ENVIRONMENT(codes, hooks));
     assert_changes(other_hook, without,
