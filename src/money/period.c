@@ -79,8 +79,8 @@ static struct period make_day(int year, int month, int day) {
         .begin_ms = (int64_t)first_moment(year, month, day) * 1000,
         .end_ms = (int64_t)first_moment(year, month, day + 1) * 1000,
     };
-    snprintf(period.label, sizeof period.label, "%04d-%02d-%02d", year % 10000, month % 100,
-             day % 100);
+    snprintf(period.label, sizeof period.label, "%04u-%02u-%02u", (unsigned)year % 10000u,
+             (unsigned)month % 100u, (unsigned)day % 100u);
     return period;
 }
 
@@ -89,7 +89,8 @@ static struct period make_month(int year, int month) {
         .begin_ms = (int64_t)first_moment(year, month, 1) * 1000,
         .end_ms = (int64_t)first_moment(year, month + 1, 1) * 1000,
     };
-    snprintf(period.label, sizeof period.label, "%04d-%02d", year % 10000, month % 100);
+    snprintf(period.label, sizeof period.label, "%04u-%02u", (unsigned)year % 10000u,
+             (unsigned)month % 100u);
     return period;
 }
 
