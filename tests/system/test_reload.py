@@ -197,7 +197,7 @@ def test_rotated_code_while_calls_are_under_way(place_of_code, settings, two_cod
     if place_of_code == "list":
         members, environment = {"credentials": ["main=" + path]}, {}
     server = settings.start(
-        members, APPCODE=None, UPSTREAM_URL=two_codes.url, WORKERS="2", REQUEST_TIMEOUT="30s",
+        members, APPCODE=None, UPSTREAM_URL=two_codes.url, WORKERS="1", REQUEST_TIMEOUT="30s",
         UPSTREAM_MAX_CONNECTIONS="4", **environment
     )
     early, late = people.some(8), people.some(8)
