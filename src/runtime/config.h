@@ -51,15 +51,18 @@ struct config_webhook {
 };
 
 struct config {
+    atomic_int refs;
+    bool workers_counted; /* `workers` was 0: one per processor */
+    bool anonymous_refresh;
+    bool get;
+    bool inference;
     config_list listen; /* host:port, [v6]:port, unix:PATH */
     int64_t workers;    /* after loading: the number itself, never 0 */
     int64_t max_connections;
     int64_t idle_timeout_ms;
     int64_t request_timeout_ms;
     int64_t drain_timeout_ms;
-    int64_t auth; /* enum config_auth */
-    bool anonymous_refresh;
-    bool get;
+    int64_t auth;           /* enum config_auth */
     char *admin_listen;     /* empty: none */
     char *admin_token;      /* secret; NULL: none given */
     char *store_url;        /* may hold a password */
@@ -84,7 +87,6 @@ struct config {
     int64_t stale_if_error_ms;
     int64_t number_limit_max_calls;
     int64_t number_limit_window_ms;
-    bool inference;
     config_list virtual_operators_prefixes;
     int64_t virtual_operators_action; /* enum config_virtual_action */
     char *timezone;                   /* an IANA name */
@@ -97,16 +99,14 @@ struct config {
 
     /* What the files of two lists held; guarded like every secret. */
     struct config_credential *credentials; /* `appcode` as "main", then the list's, in its order */
-    int credential_count;
     struct config_webhook *webhooks;
+    int credential_count;
     int webhook_count;
 
     /* Where each row of the table came from, for a person to read; indexed as config_table. */
     char *source[CONFIG_SETTINGS_MAX];
-    bool workers_counted; /* `workers` was 0: one per processor */
     char *path;           /* the settings file; NULL: none */
     config_list warnings; /* what is accepted but should not stay so; for the log; NULL: nothing */
-    atomic_int refs;
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };

@@ -18,7 +18,7 @@ struct item {
     const char *path;
 };
 
-static struct item item_of(const char *key, const char *source, const config_list list, size_t i) {
+static struct item item_of(const char *key, const char *source, config_list list, size_t i) {
     struct item item = {.key = key, .source = source, .number = i + 1};
     size_t size = strcspn(list[i], "=");
     snprintf(item.name, sizeof item.name, "%.*s", (int)size, list[i]);

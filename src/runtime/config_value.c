@@ -336,7 +336,7 @@ union config_value config_value_of(const struct config_setting *setting,
     return value;
 }
 
-static bool is_same_list(const config_list a, const config_list b) {
+static bool is_same_list(config_list a, config_list b) {
     size_t i = 0;
     while (a[i] != NULL && b[i] != NULL && strcmp(a[i], b[i]) == 0)
         i++;

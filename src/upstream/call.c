@@ -11,9 +11,6 @@
 /* The longest query: three fields, each byte as %XX. */
 #define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
 
-/* libcurl's own measure for how long a file of authorities is not read again. */
-#define AUTHORITIES_AGE_S 86400
-
 struct code {
     char *id;
     struct curl_slist *headers;
@@ -28,7 +25,6 @@ struct terms {
     long connect_timeout_ms;
     long timeout_ms;
     long keepalive_s;
-    uint64_t begin_ms; /* when they came into force, by the loop's clock; 0: at the start */
     int code_count;
     struct code codes[];
 };
@@ -132,17 +128,6 @@ static const struct code *find_code(const struct terms *terms, const char *id) {
             return &terms->codes[i];
     }
     return NULL;
-}
-
-/*
- * For how many seconds libcurl may use the authorities it has read: none from before the terms, so
- * that a reload takes a file whose content was replaced.
- */
-static long authorities_age(const struct upstream *upstream, const struct terms *terms) {
-    if (terms->begin_ms == 0)
-        return AUTHORITIES_AGE_S;
-    uint64_t age_s = (uv_now(upstream->loop) - terms->begin_ms) / 1000;
-    return age_s < AUTHORITIES_AGE_S ? (long)age_s : AUTHORITIES_AGE_S;
 }
 
 /* --- libcurl's sockets and timer on the loop --- */
@@ -318,10 +303,11 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    /* Refused by a libcurl whose TLS library always reads them anew. */
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(transfer->upstream, terms));
-    if (terms->ca_file[0] != '\0')
+    if (terms->ca_file[0] != '\0') {
         SET(CURLOPT_CAINFO, terms->ca_file);
+        /* Its content may be replaced. A libcurl that keeps none refuses this. */
+        curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    }
     SET(CURLOPT_NOSIGNAL, 1L);
     /* A resolver that hangs is left behind; without this its thread is joined, on the loop. */
     SET(CURLOPT_QUICK_EXIT, 1L);
@@ -472,7 +458,6 @@ bool upstream_set(struct upstream *upstream, const struct upstream_settings *set
     struct terms *terms = new_terms(settings);
     if (terms == NULL)
         return false;
-    terms->begin_ms = uv_now(upstream->loop);
     release_terms(upstream->terms);
     upstream->terms = terms;
     return true;

@@ -27,7 +27,7 @@ struct upstream_credential {
 /* Borrowed while upstream_new or upstream_set runs. */
 struct upstream_settings {
     const char *url;
-    const char *ca_file; /* empty: the system's certificates */
+    const char *ca_file; /* empty: the system's certificates; else read for each connection */
     const struct upstream_credential *credentials;
     int credential_count; /* 0: no calls can be made */
     int64_t connect_timeout_ms;
@@ -70,7 +70,7 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *s
 void upstream_free(struct upstream *upstream);
 
 /*
- * Another address, CA file (read anew, also the same one), codes and times for the calls that begin
+ * Another address, CA file, codes and times for the calls that begin
  * from now on; those under way keep what they began with. Its bounds stay. False: no memory, and
  * nothing has changed.
  */

@@ -168,6 +168,37 @@ JUDGED = [
     ("virtual_operators.prefixes", [170], False),
     ("cache.ttl.01", "1d", True),
     ("cache.ttl.1", "1d", False),
+    ("credentials", [], True),
+    ("credentials", ["second"], False),
+    ("credentials", ["second="], False),
+    ("credentials", ["Second=/a"], False),
+    ("credentials", ["-a=/a"], False),
+    ("credentials", "second=/a", False),
+    ("credentials", [1], False),
+    ("timezone", "Europe/Berlin", True),
+    ("timezone", "UTC", True),
+    ("timezone", "", False),
+    ("timezone", "../etc/localtime", False),
+    ("timezone", "/etc/localtime", False),
+    ("timezone", 8, False),
+    ("clients.grace", "0", True),
+    ("clients.grace", "24", False),
+    ("alerts.thresholds", ["100", "50", "0"], True),
+    ("alerts.thresholds", [], True),
+    ("alerts.thresholds", [20], False),
+    ("alerts.thresholds", ["101"], False),
+    ("alerts.thresholds", ["05"], False),
+    ("alerts.thresholds", ["5%"], False),
+    ("alerts.webhooks", [], True),
+    ("alerts.webhooks", ["ops=slack:/a"], False),
+    ("alerts.webhooks", ["ops=wecom:"], False),
+    ("alerts.webhooks", ["ops"], False),
+    ("price_list", ["1000=288", "100=29.90"], True),
+    ("price_list", [], True),
+    ("price_list", ["1000"], False),
+    ("price_list", ["0=1"], False),
+    ("price_list", ["1000=1.999"], False),
+    ("price_list", ["1000=-1"], False),
     ("log.level", "debug", True),
     ("log.level", "DEBUG", False),
     ("appcode", "0123", False),
@@ -298,6 +329,32 @@ def test_print_tells_value_and_source_and_no_secret(settings, tmp_path):
     assert rows["hash.key"]["value"] == "(set)"
     assert rows["appcode"] == {"key": "appcode", "value": "(set)", "source": f"{code} ({path}:3)"}
     assert rows["listen"] == {"key": "listen", "value": ["127.0.0.1:8080"], "source": "default"}
+
+
+def test_print_tells_items_and_not_what_their_files_hold(settings, tmp_path):
+    code, hook = tmp_path / "code", tmp_path / "hook"
+    code.write_text("0123456789abcdef-planted\n")
+    hook.write_text("https://example.com/robot?token=planted\nplanted-secret\n")
+    for file in (code, hook):
+        file.chmod(0o600)
+    members = {"credentials": [f"second={code}"], "alerts": {"webhooks": [f"ops=dingtalk:{hook}"]}}
+    path = settings(members)
+    for extra in ([], ["--json"]):
+        done = check_config("--print", "--config", path, *extra)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "planted" not in done.stdout
+    rows = {row["key"]: row["value"] for row in json.loads(done.stdout)["settings"]}
+    assert rows["credentials"] == members["credentials"]
+    assert rows["alerts.webhooks"] == members["alerts"]["webhooks"]
+    code.chmod(0o644)
+    hook.write_text("ftp://planted\n")
+    done = check_config("--config", path)
+    assert done.returncode == 1
+    assert f"alerts.webhooks ({path}:1): item 1 (ops): what the file {hook} holds must begin" in done.stderr
+    assert "planted" not in done.stdout + done.stderr
+    hook.write_text("https://example.com/\n")
+    done = check_config("--config", path)
+    assert f"warning: credentials: {code} holds a secret, but other users may read" in done.stderr
 
 
 def test_no_refusal_repeats_a_value(settings, tmp_path):
