@@ -162,6 +162,32 @@ static void each_day_has_its_own_count(void **state) {
     budget_plan_release(plan);
 }
 
+/* Two days of one month, the one before this. */
+static void a_month_counts_all_its_days(void **state) {
+    struct rig *rig = *state;
+    struct rig_admit asked;
+    struct budget_plan *plan = money_plan(0);
+    struct budget_limits limits = daily(2);
+    int64_t last_day = period_month(money_now()).begin_ms - DAY_MS / 2;
+    limits.month_calls = 2;
+    money_line(plan, "", "main", -1, 0);
+    for (int i = 0; i < 2; i++) {
+        money_ask_at(rig, 0, &asked, "shop", plan, limits, last_day - i * DAY_MS);
+        rig_expect(rig, &asked, STORE_LEAD);
+        assert_int_equal(asked.admit.finding.day_used, 1);
+        assert_int_equal(asked.admit.finding.month_used, i + 1);
+    }
+    money_ask_at(rig, 1, &asked, "shop", plan, limits, last_day);
+    rig_expect(rig, &asked, STORE_REFUSED);
+    assert_int_equal(asked.admit.finding.bound, BUDGET_MONTH);
+    assert_int_equal(asked.admit.finding.resets_at_ms, period_month(money_now()).begin_ms);
+    money_ask_at(rig, 1, &asked, "shop", plan, limits, money_now());
+    rig_expect(rig, &asked, STORE_LEAD);
+    money_assert_books(rig, last_day);
+    money_assert_books(rig, last_day - DAY_MS);
+    budget_plan_release(plan);
+}
+
 static void in_shadow_a_limit_only_tells(void **state) {
     struct rig *rig = *state;
     struct rig_admit asked;
@@ -804,6 +830,7 @@ int main(int argc, char **argv) {
         RIGGED(a_refused_question_may_be_asked_again_at_once),
         RIGGED(quotas_refuse_with_their_figures),
         RIGGED(each_day_has_its_own_count),
+        RIGGED(a_month_counts_all_its_days),
         RIGGED(in_shadow_a_limit_only_tells),
         RIGGED(a_reserve_is_kept_for_others),
         RIGGED(packages_are_drawn_in_the_plans_order),
