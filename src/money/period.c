@@ -130,8 +130,8 @@ bool period_parse_month(const char *text, struct period *month) {
         if (form[i] == '#' ? !digit : text[i] != form[i])
             return false;
     }
-    int year = atoi(text);
-    int number = atoi(text + 5);
+    int year = (int)strtol(text, NULL, 10);
+    int number = (int)strtol(text + 5, NULL, 10);
     if (year < 1970 || number < 1 || number > 12)
         return false;
     *month = make_month(year, number);

@@ -189,6 +189,26 @@ static void do_one(struct sqlite_writer *writer, struct store_op *op) {
     }
 }
 
+/* What refused may have been written in the same batch: a call that took the last one, a document,
+ * a row in the number's window. */
+static void turn_admit_back(struct store_admit *admit) {
+    switch (admit->outcome) {
+    case STORE_LEAD:
+    case STORE_CLOSED:
+    case STORE_REFUSED:
+    case STORE_OUTDATED:
+        admit->outcome = STORE_AWAY;
+        return;
+    default:
+        return;
+    }
+}
+
+static void turn_forget_back(struct store_forget *forget) {
+    forget->answers = 0;
+    forget->outcome = STORE_AWAY;
+}
+
 /* What was done is not done after all. */
 static void turn_back(struct store_op *op) {
     if (op->kind == STORE_OP_WRITE_DOCUMENT)
@@ -196,9 +216,9 @@ static void turn_back(struct store_op *op) {
     else if (op->kind == STORE_OP_ADD_COUNTERS)
         ((struct store_add_counters *)op)->outcome = STORE_AWAY;
     else if (op->kind == STORE_OP_FORGET)
-        ((struct store_forget *)op)->outcome = STORE_AWAY;
-    else if (((struct store_admit *)op)->outcome == STORE_LEAD)
-        ((struct store_admit *)op)->outcome = STORE_AWAY;
+        turn_forget_back((struct store_forget *)op);
+    else
+        turn_admit_back((struct store_admit *)op);
 }
 
 static void write_unwritten(struct sqlite_writer *writer) {
