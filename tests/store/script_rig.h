@@ -154,6 +154,7 @@ static inline char *script_snapshot_of(const struct redis_server *server, const 
         "  local type, values = redis.call('TYPE', key).ok, {}\n"
         "  if type == 'string' then values = {redis.call('GET', key)}\n"
         "  elseif type == 'zset' then values = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')\n"
+        "  elseif type == 'list' then values = redis.call('LRANGE', key, 0, -1)\n"
         "  elseif type == 'hash' then\n"
         "    for _, field in ipairs(redis.call('HKEYS', key)) do\n"
         "      local value = redis.call('HGET', key, field)\n"
