@@ -16,9 +16,9 @@ static const char HELP[] =
     "Usage: sanyao ledger rebuild [--config FILE] [--json] JOURNAL...\n"
     "\n"
     "Gives the shared ledger back what it has lost (a Redis that came back empty or behind):\n"
-    "rows and counters, from the journals of the replicas. Name the journals of all of them, also\n"
-    "of those that are gone; copies will do. Replicas may be serving meanwhile, and running it\n"
-    "again changes nothing.\n"
+    "rows, counters, clients and packages, from the journals of the replicas. Name the journals\n"
+    "of all of them, also of those that are gone; copies will do. Replicas may be serving\n"
+    "meanwhile, and running it again changes nothing.\n"
     "\n"
     "  -c, --config FILE  the settings file, which names the store; without it SANYAO_CONFIG,\n"
     "                     then /etc/sanyao/sanyao.jsonc if it is there, else none\n"
@@ -71,6 +71,9 @@ static int print_json(bool good, const struct rebuild_counts *counts,
     cJSON_AddNumberToObject(object, "lines", (double)counts->lines);
     cJSON_AddNumberToObject(object, "restored", (double)counts->restored);
     cJSON_AddNumberToObject(object, "present", (double)counts->present);
+    cJSON_AddNumberToObject(object, "documents", (double)counts->documents);
+    cJSON_AddNumberToObject(object, "documentsRestored", (double)counts->documents_restored);
+    cJSON_AddNumberToObject(object, "documentsPresent", (double)counts->documents_present);
     char *text = cJSON_Print(object);
     bool printed = text && puts(text) >= 0;
     cJSON_free(text);
@@ -83,6 +86,11 @@ static int print_human(bool good, const struct rebuild_counts *counts,
     if (good || counts->lines > 0)
         printf("%lld calls in the journals: %lld restored, %lld were there\n",
                (long long)counts->lines, (long long)counts->restored, (long long)counts->present);
+    if (counts->documents > 0)
+        printf("%lld clients, packages and other documents in them: %lld restored, %lld were "
+               "there\n",
+               (long long)counts->documents, (long long)counts->documents_restored,
+               (long long)counts->documents_present);
     if (good)
         return COMMAND_DONE;
     fprintf(stderr, "sanyao: %s\n", complaint->text);

@@ -11,9 +11,11 @@
 #define READ_AT_ONCE 64
 
 extern const char journal_schema_1_sql[];
+extern const char journal_schema_2_sql[];
 
 static const char *const schema_steps[JOURNAL_SCHEMA + 1] = {
     [1] = journal_schema_1_sql,
+    [2] = journal_schema_2_sql,
 };
 
 static const struct sqlite_kind journal_file = {
@@ -21,6 +23,7 @@ static const struct sqlite_kind journal_file = {
     .setting = "journal.path",
     .application_id = 0x53594a4c, /* "SYJL" */
     .newest = JOURNAL_SCHEMA,
+    .oldest = 1, /* it has the same lines, and no documents */
     .steps = schema_steps,
 };
 
@@ -153,6 +156,17 @@ void journal_mark_undelivered(struct journal_client *client, struct journal_rede
     submit(client, &redeliver->op, JOURNAL_OP_REDELIVER, &client->box.client);
 }
 
+void journal_keep_documents(struct journal_client *client, const struct store_document *documents,
+                            int count) {
+    struct journal_documents *kept = count > 0 ? journal_documents_copy(documents, count) : NULL;
+    if (kept)
+        submit(client, &kept->op, JOURNAL_OP_DOCUMENTS, NULL);
+}
+
+void journal_forget(struct journal_client *client, struct journal_forget *forget) {
+    submit(client, &forget->op, JOURNAL_OP_FORGET, &client->box.client);
+}
+
 /* In pieces: one long read would keep the writer's write-ahead log from being emptied. */
 static bool read_all(sqlite3_stmt *all, struct journal_call *calls,
                      bool (*visit)(void *arg, const struct journal_call *call), void *arg) {
@@ -181,6 +195,19 @@ bool journal_read(const char *path, bool (*visit)(void *arg, const struct journa
                  calls ? sqlite3_errmsg(db) : "out of memory");
     free(calls);
     sqlite3_finalize(all);
+    sqlite3_close(db);
+    return done;
+}
+
+bool journal_read_documents(const char *path,
+                            bool (*visit)(void *arg, const struct store_document *document),
+                            void *arg, struct complaint *complaint) {
+    sqlite3 *db = sqlite_file_look(&journal_file, path, complaint);
+    if (!db)
+        return false;
+    bool done = journal_books_read_documents(db, visit, arg);
+    if (!done)
+        complain(complaint, "journal.path: cannot read %s: %s", path, sqlite3_errmsg(db));
     sqlite3_close(db);
     return done;
 }

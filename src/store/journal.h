@@ -14,7 +14,8 @@
  * said to be written is on the disk.
  *
  * It holds digests and never a person's data. A delivered answer stays in it for JOURNAL_ANSWER_MS:
- * long enough for a shared store that loses its last moments to be given them again.
+ * long enough for a shared store that loses its last moments to be given them again. It also holds
+ * what money is arranged by: each document in the newest version that this process saw.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,7 @@
 #include "money/ledger.h"
 #include "runtime/clock.h"
 #include "runtime/complaint.h"
-#include "store/store.h"
+#include "store/records.h"
 
 struct journal;
 struct journal_client;
@@ -138,6 +139,21 @@ struct journal_redeliver {
 
 void journal_mark_undelivered(struct journal_client *client, struct journal_redeliver *redeliver);
 
+/* Keeps documents that the shared store has, where they are newer than what is kept. Copied;
+ * written with the next group, and nobody waits for it: at the next start they are read again. */
+void journal_keep_documents(struct journal_client *client, const struct store_document *documents,
+                            int count);
+
+/* Drops the answers about a triple, or about a number, delivered or not. The calls stay. */
+struct journal_forget {
+    struct store_op op;
+    bool whole_number;
+    struct digest digest; /* of the number, or of the triple */
+    bool written;         /* out */
+};
+
+void journal_forget(struct journal_client *client, struct journal_forget *forget);
+
 /*
  * Reads every line of a journal, also one that a running sanyao has open, in order. Stops when
  * `visit` returns false. It is read in pieces: what changes meanwhile may be told as it was before
@@ -147,3 +163,10 @@ void journal_mark_undelivered(struct journal_client *client, struct journal_rede
  */
 bool journal_read(const char *path, bool (*visit)(void *arg, const struct journal_call *call),
                   void *arg, struct complaint *complaint) __attribute__((warn_unused_result));
+
+/* The same of its documents, in no order. One of an older sanyao has none. The document is the
+ * visitor's until it returns. */
+bool journal_read_documents(const char *path,
+                            bool (*visit)(void *arg, const struct store_document *document),
+                            void *arg, struct complaint *complaint)
+    __attribute__((warn_unused_result));

@@ -41,6 +41,13 @@ enum call_column {
 static const char all_sql[] =
     "SELECT " CALL_COLUMNS " FROM calls WHERE line > ?1 ORDER BY line LIMIT ?2";
 
+/* Answers are with the delivered calls of the last hour, and with those that are not delivered. */
+#define FORGET_WHERE(column)                                                                       \
+    "UPDATE calls SET answer = NULL, keep = 0 WHERE line IN (SELECT line FROM calls INDEXED BY "   \
+    "calls_answers WHERE answer IS NOT NULL AND delivered > 0 AND " column " = ?1 UNION ALL "      \
+    "SELECT line FROM calls INDEXED BY calls_undelivered WHERE delivered = 0 "                     \
+    "AND state <> 'reserved' AND " column " = ?1)"
+
 /* Where an index is named, a planner that knows no sizes might read every line instead. */
 static const char *const sql[JOURNAL_STATEMENTS] = {
     [JOURNAL_BEGIN] = "BEGIN IMMEDIATE",
@@ -80,6 +87,11 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
     [JOURNAL_FORGET] = "UPDATE calls SET answer = NULL WHERE line IN (SELECT line FROM calls "
                        "INDEXED BY calls_answers WHERE answer IS NOT NULL AND delivered > 0 "
                        "AND id < ?1 ORDER BY id LIMIT ?2)",
+    [JOURNAL_FORGET_TRIPLE] = FORGET_WHERE("triple"),
+    [JOURNAL_FORGET_NUMBER] = FORGET_WHERE("number"),
+    [JOURNAL_DOCUMENT] = "INSERT INTO documents (kind, id, version, body) VALUES (?1, ?2, ?3, ?4) "
+                         "ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, "
+                         "body = excluded.body WHERE excluded.version > version",
 };
 
 static bool note_trouble(struct journal_books *books) {
@@ -340,6 +352,61 @@ int journal_books_forget(struct journal_books *books, int64_t unix_ms, int most)
     bind_bytes(statement, 1, first.bytes, sizeof first.bytes);
     sqlite3_bind_int(statement, 2, most);
     return run(books, JOURNAL_FORGET) ? sqlite3_changes(books->db) : -1;
+}
+
+bool journal_books_forget_about(struct journal_books *books, bool whole_number,
+                                const struct digest *digest) {
+    enum journal_statement which = whole_number ? JOURNAL_FORGET_NUMBER : JOURNAL_FORGET_TRIPLE;
+    bind_bytes(books->statements[which], 1, digest->bytes, DIGEST_SIZE);
+    return run(books, which);
+}
+
+bool journal_books_keep(struct journal_books *books, const struct store_document *document) {
+    sqlite3_stmt *statement = books->statements[JOURNAL_DOCUMENT];
+    bind_text(statement, 1, store_document_kind_name[document->kind]);
+    bind_text(statement, 2, document->id);
+    sqlite3_bind_int64(statement, 3, document->version);
+    bind_text(statement, 4, document->body_owned);
+    bool done = run(books, JOURNAL_DOCUMENT);
+    sqlite3_clear_bindings(statement);
+    return done;
+}
+
+/* What this program does not know it cannot give back. */
+static bool visit_document(sqlite3_stmt *row,
+                           bool (*visit)(void *arg, const struct store_document *document),
+                           void *arg) {
+    struct store_document document = {.version = sqlite3_column_int64(row, 2)};
+    char kind[16];
+    char body[STORE_DOCUMENT_BODY_MOST + 1];
+    snprintf(kind, sizeof kind, "%s", (const char *)sqlite3_column_text(row, 0));
+    snprintf(document.id, sizeof document.id, "%s", (const char *)sqlite3_column_text(row, 1));
+    snprintf(body, sizeof body, "%s", (const char *)sqlite3_column_text(row, 3));
+    document.body_owned = body;
+    bool known = store_document_kind_read(kind, &document.kind) &&
+                 sqlite3_column_bytes(row, 3) < (int)sizeof body;
+    return !known || visit(arg, &document);
+}
+
+bool journal_books_read_documents(sqlite3 *db,
+                                  bool (*visit)(void *arg, const struct store_document *document),
+                                  void *arg) {
+    static const char has_any[] = "SELECT 1 FROM sqlite_schema WHERE name = 'documents'";
+    static const char read[] = "SELECT kind, id, version, body FROM documents";
+    sqlite3_stmt *statement = NULL;
+    if (!statement_prepare(db, has_any, &statement))
+        return false;
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return code == SQLITE_DONE;
+    if (!statement_prepare(db, read, &statement))
+        return false;
+    bool wanted = true;
+    while (wanted && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        wanted = visit_document(statement, visit, arg);
+    sqlite3_finalize(statement);
+    return !wanted || code == SQLITE_DONE;
 }
 
 sqlite3_stmt *journal_books_prepare_all(sqlite3 *db) {

@@ -13,7 +13,7 @@
 
 #include "store/journal.h"
 
-#define JOURNAL_SCHEMA 1 /* the newest version of the schema */
+#define JOURNAL_SCHEMA 2 /* the newest version of the schema */
 
 enum journal_statement {
     JOURNAL_BEGIN,
@@ -29,6 +29,9 @@ enum journal_statement {
     JOURNAL_NEWEST,
     JOURNAL_SWEEP,
     JOURNAL_FORGET,
+    JOURNAL_FORGET_TRIPLE,
+    JOURNAL_FORGET_NUMBER,
+    JOURNAL_DOCUMENT,
     JOURNAL_STATEMENTS
 };
 
@@ -95,7 +98,20 @@ int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t sp
  * failed. */
 int journal_books_forget(struct journal_books *books, int64_t unix_ms, int most);
 
+/* Drops the answers about a triple or a number, of calls delivered or not. */
+bool journal_books_forget_about(struct journal_books *books, bool whole_number,
+                                const struct digest *digest) __attribute__((warn_unused_result));
+
+/* Keeps the document, unless as new a one is there. */
+bool journal_books_keep(struct journal_books *books, const struct store_document *document)
+    __attribute__((warn_unused_result));
+
 /* The same as journal_books_undelivered on a reader's own connection, of all calls. NULL: the
  * connection says why. */
 sqlite3_stmt *journal_books_prepare_all(sqlite3 *db);
 int journal_books_read(sqlite3_stmt *all, int64_t after, struct journal_call *calls, int most);
+
+/* All documents, for a reader. False: the connection says why. */
+bool journal_books_read_documents(sqlite3 *db,
+                                  bool (*visit)(void *arg, const struct store_document *document),
+                                  void *arg) __attribute__((warn_unused_result));

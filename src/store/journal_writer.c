@@ -102,6 +102,39 @@ static void take_marks_off(struct journal_writer *writer, struct journal_redeliv
         writer->writing = journal_books_newest(&writer->books, &writer->newest);
 }
 
+struct journal_documents *journal_documents_copy(const struct store_document *documents,
+                                                 int count) {
+    size_t head = sizeof(struct journal_documents) + (size_t)count * sizeof *documents;
+    size_t bodies = 0;
+    for (int i = 0; i < count; i++)
+        bodies += strlen(documents[i].body_owned) + 1;
+    struct journal_documents *copy = malloc(head + bodies);
+    if (!copy)
+        return NULL;
+    char *body = (char *)copy + head;
+    copy->count = count;
+    for (int i = 0; i < count; i++) {
+        size_t size = strlen(documents[i].body_owned) + 1;
+        copy->documents[i] = documents[i];
+        copy->documents[i].body_owned = memcpy(body, documents[i].body_owned, size);
+        body += size;
+    }
+    return copy;
+}
+
+static void write_documents(struct journal_writer *writer,
+                            const struct journal_documents *documents) {
+    for (int i = 0; i < documents->count && writer->writing; i++)
+        writer->writing = journal_books_keep(&writer->books, &documents->documents[i]);
+}
+
+static void write_forget(struct journal_writer *writer, struct journal_forget *forget) {
+    if (writer->writing)
+        writer->writing =
+            journal_books_forget_about(&writer->books, forget->whole_number, &forget->digest);
+    forget->written = true;
+}
+
 static void write_rest(struct journal_writer *writer, const struct op_list *ops) {
     for (struct store_op *op = ops->first; op; op = op->next) {
         if (op->kind == JOURNAL_OP_INTENT)
@@ -110,6 +143,10 @@ static void write_rest(struct journal_writer *writer, const struct op_list *ops)
             write_mark(writer, (struct journal_marking *)op);
         else if (op->kind == JOURNAL_OP_REDELIVER)
             take_marks_off(writer, (struct journal_redeliver *)op);
+        else if (op->kind == JOURNAL_OP_DOCUMENTS)
+            write_documents(writer, (const struct journal_documents *)op);
+        else if (op->kind == JOURNAL_OP_FORGET)
+            write_forget(writer, (struct journal_forget *)op);
     }
 }
 
@@ -141,6 +178,19 @@ static void mark_kept(struct journal_writer *writer, const struct ledger_id *id)
     }
 }
 
+/* What is kept here must not come back, either. Whose struct it is cannot be changed. */
+static void forget_kept(struct journal_writer *writer, struct journal_forget *forget) {
+    forget->written = false;
+    for (struct store_op *op = writer->base.unwritten.first; op; op = op->next) {
+        if (op->client)
+            continue;
+        struct store_settle *settle = &((struct kept_outcome *)op)->settle;
+        const struct digest *about = forget->whole_number ? &settle->number : &settle->triple;
+        if (digest_equal(about, &forget->digest))
+            settle->answered = settle->keep = false;
+    }
+}
+
 /* Nothing of this batch was written. */
 static void take_back(struct journal_writer *writer, struct op_list *ops) {
     struct store_op *op;
@@ -153,6 +203,8 @@ static void take_back(struct journal_writer *writer, struct op_list *ops) {
             mark_kept(writer, &((struct journal_marking *)op)->id);
         else if (op->kind == JOURNAL_OP_REDELIVER)
             ((struct journal_redeliver *)op)->count = -1;
+        else if (op->kind == JOURNAL_OP_FORGET)
+            forget_kept(writer, (struct journal_forget *)op);
         op_list_add(&writer->base.finished, op);
     }
     writer->newest = journal_writer_last(writer);

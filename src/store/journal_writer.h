@@ -25,6 +25,8 @@ enum journal_op_kind {
     JOURNAL_OP_MARK,
     JOURNAL_OP_FETCH,
     JOURNAL_OP_REDELIVER,
+    JOURNAL_OP_DOCUMENTS,
+    JOURNAL_OP_FORGET,
 };
 
 /* On the heap and without a client: whoever finishes it frees it. */
@@ -32,6 +34,16 @@ struct journal_marking {
     struct store_op op;
     struct ledger_id id;
 };
+
+/* The same; with all that it points to in one piece of memory. */
+struct journal_documents {
+    struct store_op op;
+    int count;
+    struct store_document documents[];
+};
+
+/* NULL without memory. */
+struct journal_documents *journal_documents_copy(const struct store_document *documents, int count);
 
 struct journal_writer {
     struct batch_writer base; /* `unwritten`: outcomes; our copies have no client */

@@ -9,6 +9,8 @@
 #include "store/journal.h"
 #include "store/redis_commands.h"
 #include "store/redis_delivery.h"
+#include "store/redis_records.h"
+#include "store/redis_reservation.h"
 #include "store/redis_scripts.h"
 
 #define CONNECT_MS 10000
@@ -143,9 +145,10 @@ static void on_delivered(struct redis_delivery *delivery) {
 static void on_reserved(void *arg, const redisReply *reply) {
     struct job *job = arg;
     char trouble[REDIS_REASON_SIZE];
-    bool done = reply && reply->type == REDIS_REPLY_INTEGER;
+    struct redis_reserved reserved = redis_read_reserved(reply);
+    bool done = reserved.what != REDIS_RESERVE_NONE;
     redis_trouble(reply, trouble);
-    end_job(job, done && reply->integer == 1, done ? NULL : trouble);
+    end_job(job, reserved.what == REDIS_RESERVED, done ? NULL : trouble);
 }
 
 /* A call without an outcome may be under way right now. When its replica is gone for good, the
@@ -153,8 +156,11 @@ static void on_reserved(void *arg, const redisReply *reply) {
 static void restore(struct job *job, bool ended) {
     struct rebuild *rebuild = job->rebuild;
     if (!ended) {
-        if (!redis_send_reserve(rebuild->ledger, on_reserved, job, &job->settle.id,
-                                &job->settle.number, &job->settle.account, LAPSE_MS))
+        const struct redis_reservation reservation = {.id = &job->settle.id,
+                                                      .number = &job->settle.number,
+                                                      .account = &job->settle.account,
+                                                      .lapse_ms = LAPSE_MS};
+        if (!redis_send_reserve(rebuild->ledger, on_reserved, job, &reservation))
             on_reserved(job, NULL);
         return;
     }
@@ -187,6 +193,109 @@ static bool visit(void *arg, const struct journal_call *call) {
     return !rebuild->failed;
 }
 
+/* --- documents --- */
+
+struct giving {
+    struct rebuild *rebuild;
+    struct store_document document; /* its body is the job's */
+    struct store_write_document write;
+};
+
+static void end_giving(struct giving *giving) {
+    giving->rebuild->under_way--;
+    free(giving->document.body_owned);
+    free(giving);
+}
+
+static void on_given(void *arg, const redisReply *reply) {
+    struct giving *giving = arg;
+    struct rebuild_counts *counts = giving->rebuild->counts;
+    struct redis_written written = redis_read_written(reply);
+    char trouble[REDIS_REASON_SIZE];
+    redis_trouble(reply, trouble);
+    if (!written.understood)
+        fail(giving->rebuild, trouble);
+    else if (written.written)
+        counts->documents_restored++;
+    else
+        counts->documents_present++;
+    end_giving(giving);
+}
+
+static bool is_apart(const struct rebuild *rebuild) {
+    return rebuild->ledger != rebuild->answers;
+}
+
+static bool give(void *arg, const struct store_document *document) {
+    struct rebuild *rebuild = arg;
+    struct giving *giving = calloc(1, sizeof *giving);
+    char *body = strdup(document->body_owned);
+    if (!giving || !body) {
+        free(giving);
+        free(body);
+        fail(rebuild, "out of memory here");
+        return false;
+    }
+    *giving = (struct giving){.rebuild = rebuild, .document = *document};
+    giving->document.body_owned = body;
+    giving->write = (struct store_write_document){.kind = document->kind,
+                                                  .id = giving->document.id,
+                                                  .body = body,
+                                                  .expected = document->version,
+                                                  .restore = true};
+    rebuild->counts->documents++;
+    rebuild->under_way++;
+    if (!redis_send_write_document(rebuild->ledger, on_given, giving, &giving->write,
+                                   !is_apart(rebuild)))
+        on_given(giving, NULL);
+    while (rebuild->under_way >= UNDER_WAY && !rebuild->failed)
+        uv_run(&rebuild->loop, UV_RUN_ONCE);
+    return !rebuild->failed;
+}
+
+static void on_announced(void *arg, const redisReply *reply) {
+    struct rebuild *rebuild = arg;
+    (void)reply; /* whoever misses it reads now and then without being told */
+    rebuild->under_way--;
+}
+
+static void announce(struct rebuild *rebuild) {
+    if (is_apart(rebuild) && rebuild->counts->documents_restored > 0 &&
+        redis_send_announcement(rebuild->answers, on_announced, rebuild))
+        rebuild->under_way++;
+}
+
+/* --- all of it --- */
+
+static bool wait_for_all(struct rebuild *rebuild) {
+    while (rebuild->under_way > 0 && !rebuild->failed)
+        uv_run(&rebuild->loop, UV_RUN_ONCE);
+    return !rebuild->failed;
+}
+
+static bool read_calls(struct rebuild *rebuild, const char *path, struct complaint *unread) {
+    return journal_read(path, visit, rebuild, unread);
+}
+
+static bool read_documents(struct rebuild *rebuild, const char *path, struct complaint *unread) {
+    return journal_read_documents(path, give, rebuild, unread);
+}
+
+/* The store's own complaint comes before one about a journal that was not read to its end. */
+static bool read_all(struct rebuild *rebuild, const char *const *paths,
+                     bool (*read)(struct rebuild *, const char *, struct complaint *)) {
+    for (size_t i = 0; paths[i]; i++) {
+        struct complaint unread = {""};
+        if (!read(rebuild, paths[i], &unread) && !rebuild->failed) {
+            *rebuild->complaint = unread;
+            return false;
+        }
+        if (rebuild->failed)
+            return false;
+    }
+    return wait_for_all(rebuild);
+}
+
 bool rebuild_store(const struct store_settings *settings, const char *const *paths,
                    const struct clock *clock, struct rebuild_counts *counts,
                    struct complaint *complaint) {
@@ -197,18 +306,11 @@ bool rebuild_store(const struct store_settings *settings, const char *const *pat
     uv_loop_init(&rebuild.loop);
     uv_timer_init(&rebuild.loop, &rebuild.deadline);
     rebuild.deadline.data = &rebuild;
-    bool good = open_links(&rebuild);
-    for (size_t i = 0; good && paths[i]; i++) {
-        struct complaint unread = {""};
-        if (!journal_read(paths[i], visit, &rebuild, &unread) && !rebuild.failed) {
-            *complaint = unread;
-            good = false;
-        }
-        good = good && !rebuild.failed;
-    }
-    while (rebuild.under_way > 0 && !rebuild.failed)
-        uv_run(&rebuild.loop, UV_RUN_ONCE);
-    good = good && !rebuild.failed;
+    bool good = open_links(&rebuild) && read_all(&rebuild, paths, read_calls) &&
+                read_all(&rebuild, paths, read_documents);
+    if (good)
+        announce(&rebuild);
+    good = wait_for_all(&rebuild) && good;
     close_all(&rebuild);
     return good;
 }

@@ -32,6 +32,10 @@ enum store_document_kind {
 /* As it stands in stores: "client", "package", "credential", "alert". */
 extern const char *const store_document_kind_name[STORE_DOCUMENT_KINDS];
 
+/* False: it is none of these. */
+bool store_document_kind_read(const char *name, enum store_document_kind *kind)
+    __attribute__((warn_unused_result));
+
 #define STORE_DOCUMENT_ID_SIZE   160
 #define STORE_DOCUMENT_BODY_MOST 16384
 

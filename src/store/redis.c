@@ -12,7 +12,10 @@
 #include "store/redis_admission.h"
 #include "store/redis_client.h"
 #include "store/redis_commands.h"
+#include "store/redis_counters.h"
 #include "store/redis_courier.h"
+#include "store/redis_documents.h"
+#include "store/redis_forget.h"
 #include "store/redis_page.h"
 #include "store/redis_scripts.h"
 #include "store/redis_settlement.h"
@@ -108,12 +111,71 @@ bool redis_client_may_admit(const struct redis_client *client) {
            can_write_down(client);
 }
 
+static void send_find(struct redis_client *client, struct store_find *find);
+
+static void find(struct redis_client *client, struct store_op *op) {
+    send_find(client, (struct store_find *)op);
+}
+
+static void admit(struct redis_client *client, struct store_op *op) {
+    redis_admission_begin(client, (struct store_admit *)op);
+}
+
+static void read_page(struct redis_client *client, struct store_op *op) {
+    redis_page_read(client, (struct store_page *)op);
+}
+
+static void read_documents(struct redis_client *client, struct store_op *op) {
+    redis_documents_read(client, (struct store_read_documents *)op);
+}
+
+static void write_document(struct redis_client *client, struct store_op *op) {
+    redis_documents_write(client, (struct store_write_document *)op);
+}
+
+static void read_audit(struct redis_client *client, struct store_op *op) {
+    redis_documents_read_audit(client, (struct store_read_audit *)op);
+}
+
+static void read_counters(struct redis_client *client, struct store_op *op) {
+    redis_counters_read(client, (struct store_read_counters *)op);
+}
+
+static void add_counters(struct redis_client *client, struct store_op *op) {
+    redis_counters_add(client, (struct store_add_counters *)op);
+}
+
+static void forget(struct redis_client *client, struct store_op *op) {
+    redis_forget_answers(client, (struct store_forget *)op);
+}
+
+/* What each kind of operation needs to go on. The gate also for forgetting: what this process has
+ * not delivered yet would be kept right behind it. */
+static const struct needs {
+    bool gate;
+    enum redis_client_link link; /* without the gate */
+    void (*go_on)(struct redis_client *client, struct store_op *op);
+    size_t outcome; /* where it lies */
+} needs[] = {
+    [STORE_OP_FIND] = {false, REDIS_LINK_ANSWERS, find, offsetof(struct store_find, outcome)},
+    [STORE_OP_ADMIT] = {true, REDIS_LINK_ANSWERS, admit, offsetof(struct store_admit, outcome)},
+    [STORE_OP_PAGE] = {false, REDIS_LINK_LEDGER, read_page, offsetof(struct store_page, outcome)},
+    [STORE_OP_READ_DOCUMENTS] = {false, REDIS_LINK_LEDGER, read_documents,
+                                 offsetof(struct store_read_documents, outcome)},
+    [STORE_OP_WRITE_DOCUMENT] = {false, REDIS_LINK_LEDGER, write_document,
+                                 offsetof(struct store_write_document, outcome)},
+    [STORE_OP_READ_AUDIT] = {false, REDIS_LINK_LEDGER, read_audit,
+                             offsetof(struct store_read_audit, outcome)},
+    [STORE_OP_READ_COUNTERS] = {false, REDIS_LINK_LEDGER, read_counters,
+                                offsetof(struct store_read_counters, outcome)},
+    [STORE_OP_ADD_COUNTERS] = {false, REDIS_LINK_LEDGER, add_counters,
+                               offsetof(struct store_add_counters, outcome)},
+    [STORE_OP_FORGET] = {true, REDIS_LINK_ANSWERS, forget, offsetof(struct store_forget, outcome)},
+};
+
 static bool may_go_on(const struct redis_client *client, const struct store_op *op) {
-    if (op->kind == STORE_OP_FIND)
-        return client->link_up[REDIS_LINK_ANSWERS];
-    if (op->kind == STORE_OP_PAGE)
-        return client->link_up[REDIS_LINK_LEDGER];
-    return redis_client_may_admit(client);
+    return needs[op->kind].gate ? redis_client_may_admit(client)
+                                : client->link_up[needs[op->kind].link];
 }
 
 /* Soon: the first connections are being made, or what was undelivered is on its way. */
@@ -122,13 +184,10 @@ static bool is_worth_waiting(const struct redis_client *client) {
                               !redis_store_is_stuck(client->store));
 }
 
+/* What it gives out is empty still. */
 static void turn_away(struct store_op *op) {
-    if (op->kind == STORE_OP_FIND)
-        ((struct store_find *)op)->outcome = STORE_AWAY;
-    else if (op->kind == STORE_OP_PAGE)
-        store_page_turn_away((struct store_page *)op);
-    else
-        ((struct store_admit *)op)->outcome = STORE_AWAY;
+    enum store_outcome *outcome = (void *)((char *)op + needs[op->kind].outcome);
+    *outcome = STORE_AWAY;
 }
 
 void redis_client_finish_later(struct redis_client *client, struct store_op *op) {
@@ -146,17 +205,6 @@ void redis_client_hold(struct redis_client *client, struct store_op *op) {
     redis_client_finish_later(client, op);
 }
 
-static void send_find(struct redis_client *client, struct store_find *find);
-
-static void go_on(struct redis_client *client, struct store_op *op) {
-    if (op->kind == STORE_OP_FIND)
-        send_find(client, (struct store_find *)op);
-    else if (op->kind == STORE_OP_PAGE)
-        redis_page_read(client, (struct store_page *)op);
-    else
-        redis_admission_begin(client, (struct store_admit *)op);
-}
-
 /* Those held up go on, or end, or wait on. */
 static void look_at_held(struct redis_client *client, int64_t now_ms) {
     struct op_list held = client->held;
@@ -164,7 +212,7 @@ static void look_at_held(struct redis_client *client, int64_t now_ms) {
     client->held.first = NULL;
     while ((op = op_list_take(&held))) {
         if (may_go_on(client, op)) {
-            go_on(client, op);
+            needs[op->kind].go_on(client, op);
         } else if (is_worth_waiting(client) && (int64_t)op->mark > now_ms) {
             op_list_add(&client->held, op);
         } else {
@@ -228,21 +276,28 @@ static void note_link(struct redis_client *client, enum redis_client_link which,
         client->link_up[REDIS_LINK_LEDGER] = up;
 }
 
-/* Notices may have been missed: nothing remembered is sure to be the newest, nor is what a find
- * that is under way will bring. */
-static void note_missed(struct redis_client *client) {
-    client->notices += REDIS_RECENT_NOTICES + 1;
+void redis_client_note_changed(struct redis_client *client, const struct digest *triple) {
+    if (triple)
+        client->recent[client->notices++ % REDIS_RECENT_NOTICES] = *triple;
+    else
+        client->notices += REDIS_RECENT_NOTICES + 1;
     if (client->changed)
-        client->changed(client->arg, NULL);
+        client->changed(client->arg, triple);
 }
 
-/* What this process could not deliver, or the server has lost, comes first. */
+static void tell_watcher(const struct redis_client *client) {
+    if (client->watch)
+        client->watch(client->watch_arg);
+}
+
+/* What this process could not deliver, or the server has lost, comes first. Notices may have been
+ * missed: nothing remembered is sure to be the newest. */
 static void on_up(void *arg, const struct redis_server_facts *facts) {
     struct redis_client_slot *slot = arg;
     struct redis_client *client = slot->client;
     note_link(client, slot->which, true);
     if (slot->which == REDIS_LINK_NOTICES)
-        note_missed(client);
+        redis_client_note_changed(client, NULL);
     else
         redis_store_judge(client->store, slot->which == REDIS_LINK_LEDGER, facts);
     if (!redis_client_is_up(client)) {
@@ -255,6 +310,7 @@ static void on_up(void *arg, const struct redis_server_facts *facts) {
     redis_store_fall_behind(client->store, NULL);
     look_around(client);
     redis_admission_ask_again(client);
+    tell_watcher(client);
 }
 
 /* Without the server nobody can be told anything; without the notices alone, followers may wait for
@@ -277,15 +333,30 @@ static void on_down(void *arg, const char *reason) {
     look_around(client);
 }
 
+static void note_end(struct redis_client *client, const struct redis_notice *notice) {
+    client->recent[client->notices++ % REDIS_RECENT_NOTICES] = notice->triple;
+    if (notice->stored && notice->sender != client->tag && client->changed)
+        client->changed(client->arg, &notice->triple);
+    redis_admission_notice(client, notice);
+}
+
 static void on_message(void *arg, const char *bytes, size_t size) {
     struct redis_client *client = ((struct redis_client_slot *)arg)->client;
     struct redis_notice notice;
     if (!redis_notice_decode((const uint8_t *)bytes, size, &notice))
         return;
-    client->recent[client->notices++ % REDIS_RECENT_NOTICES] = notice.triple;
-    if (notice.stored && notice.sender != client->tag && client->changed)
-        client->changed(client->arg, &notice.triple);
-    redis_admission_notice(client, &notice);
+    switch (notice.kind) {
+    case REDIS_NOTICE_DOCUMENTS:
+        tell_watcher(client);
+        return;
+    case REDIS_NOTICE_FORGOTTEN:
+    case REDIS_NOTICE_FORGOTTEN_NUMBER:
+        redis_forget_notice(client, &notice);
+        return;
+    default:
+        note_end(client, &notice);
+        return;
+    }
 }
 
 /* --- attaching and detaching --- */
@@ -482,24 +553,55 @@ static enum store_outcome redis_find(struct store_client *base, struct store_fin
     return STORE_PENDING;
 }
 
-static void redis_admit(struct store_client *base, struct store_admit *admit) {
-    struct redis_client *client = (struct redis_client *)base;
-    if (redis_client_may_admit(client))
-        redis_admission_begin(client, admit);
-    else
-        redis_client_hold(client, &admit->op);
-}
-
 static void redis_settle(struct store_client *base, struct store_settle *settle) {
     redis_settle_call((struct redis_client *)base, settle);
 }
 
-static void redis_read_page(struct store_client *base, struct store_page *page) {
+/* Now, or when it may. */
+static void begin(struct store_client *base, struct store_op *op) {
     struct redis_client *client = (struct redis_client *)base;
-    if (may_go_on(client, &page->op))
-        redis_page_read(client, page);
+    if (may_go_on(client, op))
+        needs[op->kind].go_on(client, op);
     else
-        redis_client_hold(client, &page->op);
+        redis_client_hold(client, op);
+}
+
+static void redis_admit(struct store_client *base, struct store_admit *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_read_page(struct store_client *base, struct store_page *page) {
+    begin(base, &page->op);
+}
+
+static void redis_read_documents(struct store_client *base, struct store_read_documents *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_write_document(struct store_client *base, struct store_write_document *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_read_audit(struct store_client *base, struct store_read_audit *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_read_counters(struct store_client *base, struct store_read_counters *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_add_counters(struct store_client *base, struct store_add_counters *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_forget(struct store_client *base, struct store_forget *asked) {
+    begin(base, &asked->op);
+}
+
+static void redis_watch_documents(struct store_client *base, void (*call)(void *arg), void *arg) {
+    struct redis_client *client = (struct redis_client *)base;
+    client->watch = call;
+    client->watch_arg = arg;
 }
 
 static void redis_stop_following(struct store_client *base) {
@@ -518,5 +620,12 @@ const struct store_backend store_redis_backend = {
     .admit = redis_admit,
     .settle = redis_settle,
     .read_page = redis_read_page,
+    .read_documents = redis_read_documents,
+    .write_document = redis_write_document,
+    .watch_documents = redis_watch_documents,
+    .read_audit = redis_read_audit,
+    .read_counters = redis_read_counters,
+    .add_counters = redis_add_counters,
+    .forget = redis_forget,
     .stop_following = redis_stop_following,
 };

@@ -7,6 +7,9 @@
  *   redis_delivery    the end of one call, written to both slots
  *   redis_settlement  the end of one call: journal first, then delivered
  *   redis_page        the ledger, read a page at a time
+ *   redis_documents   documents and the audit
+ *   redis_counters    what was used, and hits
+ *   redis_forget      answers that are to be forgotten, everywhere
  *   redis_courier     what could not be delivered when it happened, and reservations nobody ended
  * redis.c puts them together. What all clients of the process share is redis_store. Private to this
  * room.
@@ -46,6 +49,8 @@ struct redis_client {
     uv_loop_t *loop;
     void (*changed)(void *arg, const struct digest *triple);
     void *arg;
+    void (*watch)(void *arg); /* NULL: nobody watches documents */
+    void *watch_arg;
     uint32_t tag; /* the sender of its notices */
 
     struct redis_client_slot slots[REDIS_CLIENT_LINKS];
@@ -61,8 +66,7 @@ struct redis_client {
     int under_way;   /* its own work on the journal and the links that no operation stands for */
     bool closing;
 
-    struct op_list
-        held; /* finds, admits and pages, till the gate opens; `mark` is their deadline */
+    struct op_list held; /* what cannot go on now, till the gate opens; `mark` is the deadline */
     struct op_list finished; /* their `done` is still to be called */
     struct redis_admission *waiting[REDIS_WAIT_BUCKETS];
     size_t waiting_count;
@@ -87,6 +91,10 @@ void redis_client_hold(struct redis_client *client, struct store_op *op);
 
 /* Calls `done` on a later turn of the loop. */
 void redis_client_finish_later(struct redis_client *client, struct store_op *op);
+
+/* What is remembered of the triple may not be what is kept any more; NULL: of any. Nor is what a
+ * find that is under way will bring. */
+void redis_client_note_changed(struct redis_client *client, const struct digest *triple);
 
 /* One piece of its own work more, or less, that must end before the client can go. */
 void redis_client_begin_work(struct redis_client *client);

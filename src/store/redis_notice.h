@@ -1,7 +1,7 @@
 #pragma once
 /*
- * redis_notice: what everybody is told when a call has ended: the one message of the shared store's
- * channel.
+ * redis_notice: what everybody is told when a call has ended, documents were written, or answers
+ * forgotten: the one message of the shared store's channel.
  *
  * It goes to every worker of every replica: those that wait for the call take its outcome from it,
  * the others drop what they remember of the question. It holds digests and the answer, no person's
@@ -23,6 +23,10 @@ enum redis_notice_kind {
     REDIS_NOTICE_ANSWERED,  /* `answer` holds */
     REDIS_NOTICE_FAILED,    /* `failure` holds */
     REDIS_NOTICE_WITHDRAWN, /* no call was made: whoever waits asks again */
+    /* Not of a call's end: */
+    REDIS_NOTICE_DOCUMENTS,        /* some were written */
+    REDIS_NOTICE_FORGOTTEN,        /* the answer about `triple`; `call` is the forgetting's own */
+    REDIS_NOTICE_FORGOTTEN_NUMBER, /* all answers of a number, whose digest is in `triple` */
     REDIS_NOTICE_KINDS
 };
 

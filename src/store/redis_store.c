@@ -151,6 +151,14 @@ bool redis_store_claim_sweep(struct redis_store *store, int64_t now_ms) {
     return due;
 }
 
+bool redis_store_claim_forgetting(struct redis_store *store, const struct ledger_id *id) {
+    uv_mutex_lock(&store->mutex);
+    bool first = ledger_id_compare(&store->forgetting, id) != 0;
+    store->forgetting = *id;
+    uv_mutex_unlock(&store->mutex);
+    return first;
+}
+
 /* --- how the servers are set up --- */
 
 static void judge(const struct redis_store *store, bool ledger,

@@ -43,8 +43,9 @@ struct redis_store {
     bool couriering;
     bool stuck;
     int64_t sweep_at;
-    bool was_away;      /* as it was logged */
-    bool facts_told[2]; /* of the answers' server, of the ledger's */
+    struct ledger_id forgetting; /* the last one that was heard of */
+    bool was_away;               /* as it was logged */
+    bool facts_told[2];          /* of the answers' server, of the ledger's */
     char reason[REDIS_REASON_SIZE];
 };
 
@@ -71,6 +72,9 @@ bool redis_store_end_courier(struct redis_store *store, uint64_t since, bool all
 
 /* Once a second in the whole process. */
 bool redis_store_claim_sweep(struct redis_store *store, int64_t now_ms);
+
+/* Is the process's first client to hear of this one? Of several at once it may be asked again. */
+bool redis_store_claim_forgetting(struct redis_store *store, const struct ledger_id *id);
 
 /* Wakes every client on its own loop. */
 void redis_store_wake_all(struct redis_store *store);

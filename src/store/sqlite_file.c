@@ -269,7 +269,8 @@ static bool look(struct sqlite_file *file, struct complaint *complaint) {
     int64_t version;
     if (!open_to_look(file, complaint) || !inspect(file, &version, complaint))
         return false;
-    return version == file->kind->newest ||
+    int oldest = file->kind->oldest > 0 ? file->kind->oldest : file->kind->newest;
+    return version >= oldest ||
            complain(complaint, "%s: %s is empty or of an older sanyao, and no whole %s", setting,
                     file->path, file->kind->name);
 }

@@ -19,6 +19,7 @@ struct sqlite_kind {
     const char *setting;      /* what complaints begin with, "store.url" */
     int application_id;       /* what marks a file as one of this kind */
     int newest;               /* the newest version of the schema that this program knows */
+    int oldest;               /* the oldest one that sqlite_file_look takes; 0: only the newest */
     const char *const *steps; /* by version: what leads to it from the version before */
 };
 
@@ -41,7 +42,8 @@ sqlite3 *sqlite_file_reader(const struct sqlite_file *file, struct complaint *co
 
 /*
  * The same of a file that nobody here has open, without its lock: another process may have it, or
- * it is a copy that cannot be written. Only where its schema is the newest. NULL with a complaint.
+ * it is a copy that cannot be written. Only where its schema is no older than the kind's `oldest`;
+ * it stays as it is. NULL with a complaint.
  */
 sqlite3 *sqlite_file_look(const struct sqlite_kind *kind, const char *path,
                           struct complaint *complaint);

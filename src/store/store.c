@@ -12,6 +12,16 @@ const char *const store_document_kind_name[STORE_DOCUMENT_KINDS] = {
     [STORE_ALERT] = "alert",
 };
 
+bool store_document_kind_read(const char *name, enum store_document_kind *kind) {
+    for (int i = 0; i < STORE_DOCUMENT_KINDS; i++) {
+        if (strcmp(name, store_document_kind_name[i]) != 0)
+            continue;
+        *kind = (enum store_document_kind)i;
+        return true;
+    }
+    return false;
+}
+
 static const struct store_backend *const backends[] = {&store_sqlite_backend, &store_redis_backend};
 
 static const struct store_backend *backend_of(const char *url) {

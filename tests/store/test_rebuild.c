@@ -120,6 +120,46 @@ static void a_full_ledger_is_said_and_running_it_again_goes_on(void **state) {
     free(calls);
 }
 
+static void keep(struct journal_rig *rig, const char *id, int64_t version) {
+    char body[] = "{}";
+    struct store_document document = {.kind = STORE_CLIENT, .version = version, .body_owned = body};
+    strcpy(document.id, id);
+    journal_keep_documents(rig->clients[0].client, &document, 1);
+    jrig_count(rig, 0);
+}
+
+static void expect_documents(struct shared *shared, int64_t restored, int64_t present) {
+    struct rebuild_counts counts;
+    struct complaint complaint;
+    if (!rebuild(shared, &counts, &complaint))
+        fail_msg("%s", complaint.text);
+    assert_int_equal(counts.documents, restored + present);
+    assert_int_equal(counts.documents_restored, restored);
+    assert_int_equal(counts.documents_present, present);
+}
+
+/* Under the versions that they had, and only where the store has no newer ones. */
+static void documents_are_given_back(void **state) {
+    struct shared *shared = *state;
+    struct journal_rig rig;
+    const struct redis_server *money = shared_money(shared);
+    jrig_open(&rig, shared->journal, &clock_system);
+    keep(&rig, "shop", 7);
+    keep(&rig, "batch", 3);
+    expect_documents(shared, 2, 0);
+    assert_int_equal(redis_server_count(money, "INCRBY {ledger}version 0"), 7);
+    assert_int_equal(redis_server_count(money, "ZCARD {ledger}changes"), 2);
+    expect_documents(shared, 0, 2);
+    keep(&rig, "batch", 9);
+    expect_documents(shared, 1, 1);
+    redis_server_do(money, "HSET {ledger}documents client:shop %s", "12 {}");
+    expect_documents(shared, 0, 2);
+    script_expect_ttls(money);
+    assert_int_equal(redis_server_count(&shared->server, "EXISTS {ledger}documents"),
+                     !shared->apart);
+    jrig_close(&rig);
+}
+
 int main(void) {
     if (sodium_init() < 0)
         return 1;
@@ -130,6 +170,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_answer_that_was_never_delivered_is_given, start, stop),
         cmocka_unit_test_setup_teardown(a_full_ledger_is_said_and_running_it_again_goes_on,
                                         start_apart, stop),
+        cmocka_unit_test_setup_teardown(documents_are_given_back, start, stop),
+        cmocka_unit_test_setup_teardown(documents_are_given_back, start_apart, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

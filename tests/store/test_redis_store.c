@@ -81,7 +81,7 @@ static void a_reservation_without_a_reply_is_taken_back(void **state) {
     redis_server_thaw(&shared->ledger);
     shared_wait(shared, shared_row(shared, &asked) == 'r');
     rig_wait_until_ready(&shared->rig);
-    assert_int_equal(shared_runs(&shared->ledger, "hsetnx"), 1);
+    assert_int_equal(shared_runs(&shared->ledger, "zadd"), 1);
     expect_taken_back(shared, &asked);
     shared_lead(shared, 1, &asked, &triple);
 }
