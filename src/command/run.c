@@ -107,6 +107,29 @@ bool run_get(struct run *run, char *target) {
     return good;
 }
 
+bool run_change(struct run *run, char *target, cJSON *body) {
+    const struct admin_request request = {.method = "PATCH", .target = target, .again = true};
+    bool good = body != NULL ? run_ask(run, &request, body)
+                             : complain(&run->complaint, "no memory for the question");
+    free(target);
+    return good;
+}
+
+/* --- printing --- */
+
+int run_without_memory(struct run *run) {
+    complain(&run->complaint, "no memory for what came");
+    return COMMAND_FAILED;
+}
+
+int run_print_table(struct run *run, struct table *table, const char *without) {
+    if (table_lines(table) == 0 && !table->failed) {
+        puts(without);
+        return COMMAND_DONE;
+    }
+    return table_print(table, stdout) ? COMMAND_DONE : run_without_memory(run);
+}
+
 struct json_span run_reply(const struct run *run) {
     const struct admin_reply *reply = &run->reply;
     return (struct json_span){reply->size > 0 ? reply->body : "", reply->size};

@@ -9,6 +9,7 @@
 #include "command/admin_client.h"
 #include "command/command.h"
 #include "command/options.h"
+#include "command/table.h"
 #include "runtime/complaint.h"
 #include "runtime/config.h"
 #include "runtime/json_scan.h"
@@ -46,6 +47,15 @@ bool run_ask(struct run *run, const struct admin_request *request, cJSON *body)
 
 /* Of `target`, which is freed; NULL is told as no memory. */
 bool run_get(struct run *run, char *target) __attribute__((warn_unused_result));
+
+/* PATCH of `target` with `body`; both are freed, and told as no memory where NULL. */
+bool run_change(struct run *run, char *target, cJSON *body) __attribute__((warn_unused_result));
+
+/* Prints and frees the table, or, where it has no lines, the words. */
+int run_print_table(struct run *run, struct table *table, const char *without);
+
+/* Complains and returns COMMAND_FAILED. */
+int run_without_memory(struct run *run);
 
 /* The reply's body as it came, on a line of its own. */
 int run_print_json(const struct run *run);

@@ -51,8 +51,6 @@ static char *copy_string(struct json_span value) {
     const char *text = cJSON_GetStringValue(string);
     char *copy = text != NULL ? strdup(text) : NULL;
     cJSON_Delete(string);
-    if (copy != NULL)
-        make_harmless(copy);
     return copy;
 }
 
@@ -90,9 +88,9 @@ char *table_cell(enum table_kind kind, struct json_span value) {
         return strdup("yes");
     if (value.at[0] == 'f')
         return strdup("no");
-    if (value.at[0] != '"')
-        return strndup(value.at, value.size);
-    char *text = copy_string(value);
+    char *text = value.at[0] == '"' ? copy_string(value) : strndup(value.at, value.size);
+    if (text != NULL)
+        make_harmless(text);
     return kind == TABLE_TIME ? show_time(text) : text;
 }
 
@@ -156,29 +154,38 @@ struct table table_of(const struct table_column *columns) {
     return (struct table){.columns = columns};
 }
 
-static bool make_room(struct table *table, int more) {
-    if (table->room - table->count >= more)
-        return true;
-    int room = 2 * table->room + 16 * more;
-    char **cells = realloc(table->cells, (size_t)room * sizeof *cells);
-    if (cells == NULL)
-        return false;
-    table->cells = cells;
-    table->room = room;
-    return true;
+static void put_owned(struct table *table, char *cell_owned) {
+    if (table->count == table->room) {
+        int room = 2 * table->room + 64;
+        char **cells = realloc(table->cells, (size_t)room * sizeof *cells);
+        if (cells == NULL) {
+            free(cell_owned);
+            cell_owned = NULL;
+        } else {
+            table->cells = cells;
+            table->room = room;
+        }
+    }
+    if (cell_owned != NULL)
+        table->cells[table->count++] = cell_owned;
+    else
+        table->failed = true;
+}
+
+void table_put_value(struct table *table, enum table_kind kind, struct json_span value) {
+    put_owned(table, table_cell(kind, value));
+}
+
+void table_put(struct table *table, const char *text) {
+    char *cell = strdup(text);
+    if (cell != NULL)
+        make_harmless(cell);
+    put_owned(table, cell);
 }
 
 void table_add(struct table *table, struct json_span object) {
-    const struct table_column *column = table->columns;
-    if (table->failed || !make_room(table, count_columns(column))) {
-        table->failed = true;
-        return;
-    }
-    for (; column->title != NULL; column++) {
-        char *cell = table_cell(column->kind, table_find(object, column->member));
-        table->failed = table->failed || cell == NULL;
-        table->cells[table->count++] = cell;
-    }
+    for (const struct table_column *column = table->columns; column->title != NULL; column++)
+        table_put_value(table, column->kind, table_find(object, column->member));
 }
 
 void table_add_all(struct table *table, struct json_span array) {

@@ -38,6 +38,11 @@ struct table table_of(const struct table_column *columns);
 
 void table_add(struct table *table, struct json_span object);
 void table_add_all(struct table *table, struct json_span array);
+
+/* A single cell, behind the last. */
+void table_put(struct table *table, const char *text);
+void table_put_value(struct table *table, enum table_kind kind, struct json_span value);
+
 int table_lines(const struct table *table);
 
 /* Titles and lines, each column as wide as it must be; then the table is freed. False: there was no
