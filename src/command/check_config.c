@@ -8,9 +8,9 @@
 enum { PRINT, ROWS };
 
 static const struct options_row rows[ROWS] = {
-    [PRINT] = {"print", NULL,
-               "every setting with its value and where it came from;\n"
-               "secrets are masked",
+    [PRINT] = {.name = "print",
+               .help = "every setting with its value and where it came from;\n"
+                       "secrets are masked",
                .letter = 'p'},
 };
 

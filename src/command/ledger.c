@@ -28,10 +28,11 @@ static const struct options_row rows[ROWS] = {
     [WINDOW] = {"window", "10m", "how many were billed in each of the seller's ten-minute windows",
                 .kind = OPTIONS_TEXT},
     [FORMAT] = {"format", "FORMAT", "csv or ndjson", .kind = OPTIONS_TEXT},
-    [COUNTED] = {"counted", NULL,
-                 "only those that a package's and a client's figures count:\n"
-                 "billed, under way, or of unknown outcome"},
-    [BOM] = {"bom", NULL, "begin CSV with a byte order mark, as some spreadsheets want it"},
+    [COUNTED] = {.name = "counted",
+                 .help = "only those that a package's and a client's figures count:\n"
+                         "billed, under way, or of unknown outcome"},
+    [BOM] = {.name = "bom",
+             .help = "begin CSV with a byte order mark, as some spreadsheets want it"},
 };
 
 static const struct options_form form = {

@@ -19,7 +19,7 @@
 enum { ALL, ROWS };
 
 static const struct options_row rows[ROWS] = {
-    [ALL] = {"all", NULL, "every window, not only those that differ"},
+    [ALL] = {.name = "all", .help = "every window, not only those that differ"},
 };
 
 static const struct options_form form = {

@@ -143,7 +143,7 @@ static void print_cell(const struct table_column *column, const char *text, int 
 
 static int count_columns(const struct table_column *columns) {
     int count = 0;
-    while (columns[count].title != NULL)
+    while (count < TABLE_COLUMNS_MOST && columns[count].title != NULL)
         count++;
     return count;
 }
@@ -214,19 +214,22 @@ static void print_lines(const struct table *table, const int *widths, int column
         print_cell(&table->columns[i % columns], table->cells[i], widths[i % columns], out);
 }
 
-bool table_print(struct table *table, FILE *out) {
-    int columns = count_columns(table->columns);
-    int *widths = calloc((size_t)columns, sizeof *widths);
-    bool good = widths != NULL && !table->failed;
-    for (int i = 0; i < columns && good; i++)
-        widths[i] = widest(table, i, columns);
-    if (good)
-        print_lines(table, widths, columns, out);
-    free(widths);
+static void empty(struct table *table) {
     for (int i = 0; i < table->count; i++)
         free(table->cells[i]);
     free(table->cells);
     *table = table_of(table->columns);
+}
+
+bool table_print(struct table *table, FILE *out) {
+    int widths[TABLE_COLUMNS_MOST];
+    int columns = count_columns(table->columns);
+    bool good = !table->failed;
+    for (int i = 0; i < columns && good; i++)
+        widths[i] = widest(table, i, columns);
+    if (good)
+        print_lines(table, widths, columns, out);
+    empty(table);
     return good;
 }
 

@@ -12,6 +12,8 @@
 
 #include "runtime/json_scan.h"
 
+#define TABLE_COLUMNS_MOST 16
+
 enum table_kind {
     TABLE_TEXT,
     TABLE_NUMBER, /* to the right */
