@@ -68,6 +68,6 @@ int command_check_config(int argc, char **argv) {
     struct complaint complaint = {{0}};
     struct config *config = config_load(options.config, environ, &complaint);
     code = (options.json ? print_json : print_human)(&options, config, &complaint);
-    config_free(config);
+    config_release(config);
     return code;
 }

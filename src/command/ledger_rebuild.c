@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 
 #include "command/run.h"
+#include "money/period.h"
 #include "store/rebuild.h"
 
 static const struct options_form form = {
@@ -53,6 +54,7 @@ static bool rebuild(const struct options *options, struct rebuild_counts *counts
     struct config *config = config_load(options->config, environ, complaint);
     if (!config)
         return false;
+    period_set_zone(config->timezone);
     const struct store_settings settings = {
         .url = config->store_url,
         .ledger_url = config->store_ledger_url,
@@ -62,7 +64,7 @@ static bool rebuild(const struct options *options, struct rebuild_counts *counts
     };
     bool good = rebuild_store(&settings, (const char *const *)options->words, &clock_system, counts,
                               complaint);
-    config_free(config);
+    config_release(config);
     return good;
 }
 

@@ -9,6 +9,8 @@
 #include <curl/curl.h>
 #include <sodium.h>
 
+#include "money/period.h"
+
 bool run_begin(struct complaint *complaint) {
     signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0)
@@ -22,6 +24,7 @@ static int work_with_settings(struct run *run, run_work *work) {
     run->config = config_load(run->options.config, environ, &run->complaint);
     if (run->config == NULL)
         return COMMAND_FAILED;
+    period_set_zone(run->config->timezone);
     int code = work(run);
     if (code != COMMAND_FAILED && code != COMMAND_MISUSED &&
         (fflush(stdout) != 0 || ferror(stdout))) {
@@ -29,7 +32,7 @@ static int work_with_settings(struct run *run, run_work *work) {
         code = COMMAND_FAILED;
     }
     admin_reply_free(&run->reply);
-    config_free(run->config);
+    config_release(run->config);
     return code;
 }
 

@@ -25,7 +25,7 @@ static void add_check(struct text *json, const char *name, const char *found) {
 void system_readyz(struct request *request, struct service *service) {
     struct complaint store_says = {"ok"};
     bool store_works = store_ready(service->store, &store_says);
-    bool has_credential = service->config->appcode != NULL;
+    bool has_credential = service->config->credential_count > 0;
     bool draining = service_is_draining(service);
     bool ready = store_works && has_credential && !draining;
     char body[2048];

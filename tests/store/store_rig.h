@@ -54,6 +54,7 @@ struct rig_client {
     struct store_client *client;
     struct digest changed; /* the last notice */
     int notices;
+    int cleared; /* notices that name no triple */
 };
 
 struct rig {
@@ -63,8 +64,10 @@ struct rig {
 
 static inline void rig_on_changed(void *arg, const struct digest *triple) {
     struct rig_client *client = arg;
-    if (!triple) /* nothing is remembered here */
+    if (!triple) {
+        client->cleared++;
         return;
+    }
     client->changed = *triple;
     client->notices++;
 }

@@ -2,6 +2,7 @@
  * What is the embedded store's own: the file and who may open it, the ledger's rows, recovery, the
  * sweep, leases on a clock that stands still, a file that cannot be written.
  */
+#include "money_rig.h"
 #include "store_rig.h"
 
 #include <errno.h>
@@ -169,7 +170,7 @@ static void what_is_not_ours_is_refused_and_left_alone(void **state) {
         {"PRAGMA user_version = 9; CREATE TABLE other (a)", "another program's"},
         {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 99; CREATE TABLE other (a)",
          "newer sanyao"},
-        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 2; CREATE TABLE other (a)",
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 3; CREATE TABLE other (a)",
          "no whole sanyao store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -218,7 +219,7 @@ static void an_empty_file_is_taken(void **state) {
     close(fd);
     open_scene(scene);
     rig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", NULL, "2");
+    expect(scene, "PRAGMA user_version", NULL, "3");
 }
 
 static void a_relative_path_is_taken_as_it_is(void **state) {
@@ -595,6 +596,203 @@ static void commit_soon(void *arg) {
     execute(arg, "COMMIT");
 }
 
+/* A clock that holds up whoever reads it next, once it is armed: the store's thread. */
+struct gate {
+    struct clock clock;
+    atomic_bool armed;
+    uv_sem_t reached;
+    uv_sem_t open;
+};
+
+static int64_t gate_unix_ms(const struct clock *clock) {
+    struct gate *gate = (struct gate *)(uintptr_t)clock;
+    if (atomic_exchange(&gate->armed, false)) {
+        uv_sem_post(&gate->reached);
+        uv_sem_wait(&gate->open);
+    }
+    return START_S * INT64_C(1000);
+}
+
+static int64_t gate_monotonic_ms(const struct clock *clock) {
+    (void)clock;
+    return 1000;
+}
+
+static void gate_init(struct gate *gate) {
+    gate->clock = (struct clock){gate_unix_ms, gate_monotonic_ms};
+    atomic_init(&gate->armed, false);
+    assert_int_equal(uv_sem_init(&gate->reached, 0), 0);
+    assert_int_equal(uv_sem_init(&gate->open, 0), 0);
+}
+
+static void gate_free(struct gate *gate) {
+    uv_sem_destroy(&gate->reached);
+    uv_sem_destroy(&gate->open);
+}
+
+/* Everything that is asked from here until gate_release is one batch. `asked` needs no writing: it
+ * is a question that a kept answer serves. */
+static void gate_hold(struct gate *gate, struct rig *rig, struct rig_admit *asked,
+                      const struct digest *kept) {
+    atomic_store(&gate->armed, true);
+    rig_admit(rig, 0, asked, kept, FRESHNESS_ANY);
+    uv_sem_wait(&gate->reached);
+}
+
+static void gate_release(struct gate *gate, struct rig *rig, struct rig_admit *asked) {
+    uv_sem_post(&gate->open);
+    rig_expect(rig, asked, STORE_ANSWERED);
+}
+
+static void on_watched(void *arg) {
+    ++*(int *)arg;
+}
+
+static void keep_answer(struct rig *rig, const struct digest *triple) {
+    struct rig_admit asked;
+    struct rig_settle end;
+    rig_lead(rig, 0, &asked, triple);
+    rig_end(&end, &asked, rig_answer("02", START_S));
+    rig_settle(rig, 0, &end, STORE_DONE);
+}
+
+/* One call of two is gone when a batch takes the other, gives the first back and writes everything
+ * else that money knows, and then does not get to the disk. */
+static void of_a_batch_that_is_not_written_nothing_of_money_stays(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct gate gate;
+    struct digest kept = rig_digest();
+    struct rig_admit held;
+    struct rig_admit first;
+    struct rig_admit asked[3];
+    struct rig_settle end;
+    struct budget_plan *plan = money_plan(0);
+    const struct store_counter hits[] = {{"shop/p1", 3}};
+    struct money_write_document write = {.op = {.op.done = money_on_write_document,
+                                                .kind = STORE_CLIENT,
+                                                .id = "shop",
+                                                .body = "{}",
+                                                .audit = "{}"}};
+    struct money_add_counters add = {
+        .op = {.op.done = money_on_add_counters, .counters = hits, .count = 1}};
+    struct money_forget forget = {
+        .op = {.op.done = money_on_forget, .number = rig_number_of(&kept), .whole_number = true}};
+    int heard = 0;
+    strcpy(add.op.scope, "hits:2026-11");
+    money_line(plan, "p1", "main", 2, 0);
+    gate_init(&gate);
+    rig_open(rig, scene->url, &gate.clock);
+    keep_answer(rig, &kept);
+    money_ask(rig, 0, &first, "shop", plan, BUDGET_NO_LIMITS);
+    rig_expect(rig, &first, STORE_LEAD);
+    store_watch_documents(rig->clients[1].client, on_watched, &heard);
+    int notices = rig->clients[1].notices + rig->clients[1].cleared;
+
+    gate_hold(&gate, rig, &held, &kept);
+    money_ask(rig, 0, &asked[0], "shop", plan, BUDGET_NO_LIMITS); /* would lead */
+    money_ask(rig, 1, &asked[1], "shop", plan, BUDGET_NO_LIMITS); /* would find nothing left */
+    rig_end_failed(&end, &first, FAILURE_UPSTREAM_UNAVAILABLE);
+    end.settle.ledger.state = LEDGER_RELEASED;
+    end.settle.ledger.billed = BILLED_NO;
+    store_settle(rig->clients[0].client, &end.settle);
+    store_write_document(rig->clients[0].client, &write.op);
+    money_ask(rig, 2, &asked[2], "shop", plan, BUDGET_NO_LIMITS); /* would be outdated by it */
+    store_add_counters(rig->clients[0].client, &add.op);
+    store_forget(rig->clients[0].client, &forget.op);
+    struct full_disk disk = fill_disk(scene);
+    gate_release(&gate, rig, &held);
+    rig_wait(rig, &forget.done, 1);
+    empty_disk(&disk);
+    for (int i = 0; i < 3; i++)
+        rig_expect(rig, &asked[i], STORE_AWAY);
+    rig_wait(rig, &end.done, 1);
+    rig_wait(rig, &write.done, 1);
+    rig_wait(rig, &add.done, 1);
+    assert_int_equal(end.settle.outcome, STORE_AWAY);
+    assert_int_equal(write.op.outcome, STORE_AWAY);
+    assert_int_equal(add.op.outcome, STORE_AWAY);
+    assert_int_equal(forget.op.outcome, STORE_AWAY);
+    assert_int_equal(forget.op.answers, 0);
+
+    /* What was not a settlement is as it was; the settlement is delivered, once. */
+    rig_barrier(rig, 1);
+    assert_int_equal(heard, 0);
+    assert_int_equal(rig->clients[1].notices + rig->clients[1].cleared, notices);
+    assert_int_equal(rig_find(rig, 2, &kept, NULL), STORE_HIT);
+    assert_int_equal(money_counter(rig, "package", "p1"), 0);
+    assert_int_equal(money_counters(rig, "hits:2026-11").count, 0);
+    money_assert_books(rig, money_now());
+    expect_state(scene, &first.admit.id, "released");
+    expect_state(scene, &asked[0].admit.id, "(none)");
+    expect(scene, "SELECT count(*) FROM documents", NULL, "0");
+    expect(scene, "SELECT count(*) FROM audit", NULL, "0");
+    for (int i = 0; i < 2; i++) {
+        money_ask(rig, 0, &asked[i], "shop", plan, BUDGET_NO_LIMITS);
+        rig_expect(rig, &asked[i], STORE_LEAD);
+    }
+    rig_close(rig);
+    gate_free(&gate);
+    budget_plan_release(plan);
+}
+
+static void while_the_file_is_locked_nothing_of_money_is_written(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    const struct store_counter hits[] = {{"shop/p1", 3}};
+    struct money_write_document write = {
+        .op = {.kind = STORE_CLIENT, .id = "shop", .body = "{}", .audit = "{}"}};
+    struct money_add_counters add = {.op = {.counters = hits, .count = 1}};
+    struct digest kept = rig_digest();
+    struct money_forget forget = {.op = {.number = rig_number_of(&kept), .triple = kept}};
+    strcpy(add.op.scope, "hits:2026-11");
+    open_scene(scene);
+    keep_answer(rig, &kept);
+    sqlite3 *other = open_beside(scene);
+    execute(other, "BEGIN IMMEDIATE");
+    money_do_write_document(rig, 0, &write);
+    money_do_add_counters(rig, 1, &add);
+    money_do_forget(rig, 2, &forget);
+    assert_int_equal(write.op.outcome, STORE_AWAY);
+    assert_int_equal(add.op.outcome, STORE_AWAY);
+    assert_int_equal(forget.op.outcome, STORE_AWAY);
+    expect_away(rig, "locked");
+    execute(other, "COMMIT");
+    sqlite3_close(other);
+
+    money_do_write_document(rig, 0, &write);
+    money_do_add_counters(rig, 1, &add);
+    assert_int_equal(write.op.outcome, STORE_DONE);
+    assert_int_equal(write.op.version, 1);
+    assert_int_equal(money_counter(rig, "hits:2026-11", "shop/p1"), 3);
+    assert_int_equal(rig_find(rig, 0, &kept, NULL), STORE_HIT);
+    money_do_forget(rig, 2, &forget);
+    assert_int_equal(forget.op.answers, 1);
+    rig_close(rig);
+}
+
+/* A call whose process is gone keeps counting, until somebody knows better. */
+static void a_recovered_call_counts_until_it_is_known_not_to(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct rig_admit asked;
+    struct budget_plan *plan = money_plan(0);
+    money_line(plan, "p1", "main", 5, 0);
+    open_scene(scene);
+    money_ask(rig, 0, &asked, "shop", plan, BUDGET_NO_LIMITS);
+    rig_expect(rig, &asked, STORE_LEAD);
+    rig_close(rig);
+    open_scene(scene);
+    expect_state(scene, &asked.admit.id, "unknown");
+    assert_int_equal(money_counter(rig, "package", "p1"), 1);
+    money_assert_books(rig, money_now());
+    money_end(rig, 0, &asked, LEDGER_RELEASED, BILLED_NO);
+    assert_int_equal(money_counter(rig, "package", "p1"), 0);
+    money_assert_books(rig, money_now());
+    rig_close(rig);
+    budget_plan_release(plan);
+}
+
 static void closing_writes_what_waits(void **state) {
     struct scene *scene = *state;
     struct digest triple = rig_digest();
@@ -641,9 +839,43 @@ static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state) {
     rig_close(&scene->rig);
 }
 
+extern const char store_schema_2_sql[];
+
+/* Calls of an older schema count as if they had always been counted. */
+static void what_a_store_of_version_2_holds_is_counted(void **state) {
+    static const char *const ends[] = {"'reserved', NULL", "'unknown', NULL", "'settled', 1",
+                                       "'settled', 0", "'released', 0"};
+    struct scene *scene = *state;
+    int64_t at_ms = clock_unix_ms(&clock_system);
+    char sql[600];
+    char hex[33];
+    sqlite3 *db = open_beside(scene);
+    execute(db, store_schema_1_sql);
+    execute(db, store_schema_2_sql);
+    for (int i = 0; i < 60; i++) {
+        struct ledger_id id = ledger_id_make(at_ms - i % 3 * INT64_C(86400000));
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
+                 "billed, number) VALUES (x'%s', %lld, 'c%d', 'main', %s, %s, x'0011223344556677')",
+                 sodium_bin2hex(hex, sizeof hex, id.bytes, sizeof id.bytes), (long long)at_ms,
+                 i % 2, i % 4 ? "'p1'" : "NULL", ends[i % 5]);
+        execute(db, sql);
+    }
+    execute(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 2");
+    sqlite3_close(db);
+    for (int again = 0; again < 2; again++) {
+        open_scene(scene);
+        for (int day = 0; day < 3; day++)
+            money_assert_books(&scene->rig, at_ms - day * INT64_C(86400000));
+        assert_int_equal(money_counter(&scene->rig, "package", "p1"), 27);
+        rig_close(&scene->rig);
+    }
+}
+
 int main(void) {
     if (sodium_init() < 0)
         return 1;
+    period_set_zone("Asia/Shanghai");
     /* Warnings and errors are part of what is provoked here. */
     log_init(LOG_ERROR, LOG_JSON, open("/dev/null", O_WRONLY | O_CLOEXEC));
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -667,8 +899,12 @@ int main(void) {
         SCENE(a_full_disk_fails_closed_and_loses_nothing),
         SCENE(a_transaction_that_needs_no_room_does_not_prove_a_disk_with_room),
         SCENE(a_lease_taken_in_vain_is_taken_back),
+        SCENE(of_a_batch_that_is_not_written_nothing_of_money_stays),
+        SCENE(while_the_file_is_locked_nothing_of_money_is_written),
+        SCENE(a_recovered_call_counts_until_it_is_known_not_to),
         SCENE(closing_writes_what_waits),
         SCENE(a_store_of_version_1_is_brought_up_with_all_it_holds),
+        SCENE(what_a_store_of_version_2_holds_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
