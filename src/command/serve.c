@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <uv.h>
 
+#include "command/bookkeeping.h"
 #include "command/command.h"
 #include "http/ledger_routes.h"
 #include "http/listener.h"
@@ -50,6 +51,7 @@ struct serve {
     struct worker **workers;
     int worker_count;
     atomic_int ended_reports;
+    struct bookkeeping books;
     struct service service; /* of the admin listener */
     struct server *admin;
     uv_loop_t loop;
@@ -112,7 +114,7 @@ static void log_config_warnings(const struct config *config) {
 
 /* For what keeps a copy of settings of its own; after each reload. */
 static void on_settings_changed(struct serve *serve) {
-    (void)serve;
+    bookkeeping_set_config(&serve->books, serve->config);
 }
 
 /* For the audit of a reload that nobody asked for with a token. */
@@ -202,13 +204,6 @@ static bool prepare_process(struct complaint *complaint) {
     return true;
 }
 
-static void log_warnings(const struct config *config) {
-    log_config_warnings(config);
-    if (config->auth == CONFIG_AUTH_KEYS)
-        log_warn("auth is \"keys\" and there are no clients: every question is refused");
-    log_warn("no package is registered: the balance is unmetered");
-}
-
 static void close_all(const int *fds, int count) {
     for (int i = 0; i < count; i++)
         close(fds[i]);
@@ -250,6 +245,7 @@ static bool start_worker(struct serve *serve, int row, int first[LISTENERS_MAX],
         .clock = &clock_system,
         .key = &serve->key,
         .store = serve->store,
+        .directory = serve->books.directory,
         .draining = &serve->draining,
         .metrics = serve->metrics,
         .rows = (int)serve->config->workers,
@@ -288,12 +284,6 @@ static bool start_workers(struct serve *serve, struct complaint *complaint) {
     return true;
 }
 
-/* The admin listener remembers no answers. */
-static void on_changed(void *arg, const struct digest *triple) {
-    (void)arg;
-    (void)triple;
-}
-
 static bool start_admin(struct serve *serve, struct complaint *complaint) {
     const char *address = serve->config->admin_listen;
     char name[LISTENER_NAME_SIZE];
@@ -307,18 +297,14 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .config = serve->config,
         .clock = &clock_system,
         .store = serve->store,
+        .store_client = serve->books.store,
+        .directory = serve->books.directory,
         .metrics = serve->metrics,
         .metrics_rows = (int)serve->config->workers,
         .draining = &serve->draining,
         .reload = reload,
         .reload_arg = serve,
     };
-    serve->service.store_client =
-        store_attach(serve->store, &serve->loop, on_changed, serve, complaint);
-    if (serve->service.store_client == NULL) {
-        close(fd);
-        return false;
-    }
     const struct server_settings settings = {
         .fd = fd,
         .max_connections = ADMIN_CONNECTIONS,
@@ -370,8 +356,10 @@ static bool open_store(struct serve *serve, struct complaint *complaint) {
 }
 
 static bool start(struct serve *serve, struct complaint *complaint) {
-    return open_store(serve, complaint) && start_admin(serve, complaint) &&
-           start_workers(serve, complaint);
+    return open_store(serve, complaint) &&
+           bookkeeping_begin(&serve->books, &serve->loop, serve->store, &serve->key, serve->config,
+                             complaint) &&
+           start_admin(serve, complaint) && start_workers(serve, complaint);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg) {
@@ -387,8 +375,6 @@ static void stop_admin(struct serve *serve) {
     while (serve->service.pages > 0)
         uv_run(&serve->loop, UV_RUN_ONCE);
     server_free(serve->admin);
-    if (serve->service.store_client != NULL)
-        store_detach(serve->service.store_client);
 }
 
 static void free_parts(struct serve *serve) {
@@ -396,6 +382,7 @@ static void free_parts(struct serve *serve) {
         worker_join(serve->workers[i]);
     free(serve->workers);
     stop_admin(serve);
+    bookkeeping_end(&serve->books);
     uv_walk(&serve->loop, close_handle, NULL);
     uv_run(&serve->loop, UV_RUN_DEFAULT);
     uv_loop_close(&serve->loop);
@@ -411,7 +398,7 @@ static int run(struct config *config, const char *path, struct complaint *compla
     struct serve serve = {.config = config, .path = path};
     log_info("sanyao starts", LOG_TEXT("version", SANYAO_VERSION),
              LOG_NUMBER("workers", config->workers));
-    log_warnings(config);
+    log_config_warnings(config);
     start_loop(&serve);
     bool started = start(&serve, complaint);
     if (started)

@@ -46,6 +46,7 @@ struct worker {
     struct config *pending; /* under the mutex: settings to be taken */
     uv_timer_t watch;       /* while draining: is everything done? */
     struct store_client *store;
+    struct directory_reader *directory;
     struct memory *memory;
     struct upstream *upstream;
     struct verifier *verifier;
@@ -62,6 +63,13 @@ static void on_changed(void *arg, const struct digest *triple) {
         memory_drop_all(worker->memory);
 }
 
+/* It may come before there is a verifier. */
+static void on_directory_changed(void *arg) {
+    struct worker *worker = arg;
+    if (worker->verifier != NULL)
+        verifier_directory_changed(worker->verifier);
+}
+
 /* --- the end --- */
 
 static void free_parts(struct worker *worker) {
@@ -70,6 +78,8 @@ static void free_parts(struct worker *worker) {
     free(worker->servers);
     verifier_free(worker->verifier);
     upstream_free(worker->upstream);
+    if (worker->directory != NULL)
+        directory_detach(worker->directory);
     if (worker->store != NULL)
         store_detach(worker->store);
     memory_free(worker->memory);
@@ -176,7 +186,11 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
     worker->memory =
         memory_new((size_t)share(settings->config->cache_memory_entries, settings->rows));
     worker->store = store_attach(settings->store, &worker->loop, on_changed, worker, complaint);
-    if (worker->store == NULL || !start_upstream(worker, complaint))
+    if (worker->store == NULL)
+        return false;
+    worker->directory = directory_attach(settings->directory, &worker->loop, on_directory_changed,
+                                         worker, complaint);
+    if (worker->directory == NULL || !start_upstream(worker, complaint))
         return false;
     const struct verifier_parts parts = {
         .loop = &worker->loop,
@@ -184,6 +198,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
         .config = settings->config,
         .key = settings->key,
         .store = worker->store,
+        .directory = worker->directory,
         .memory = worker->memory,
         .upstream = worker->upstream,
         .metrics = &settings->metrics[settings->row],
@@ -207,6 +222,7 @@ static bool start_servers(struct worker *worker, struct complaint *complaint) {
         .clock = settings->clock,
         .store = settings->store,
         .verifier = worker->verifier,
+        .clients = worker->directory,
         .metrics = settings->metrics,
         .metrics_rows = settings->rows,
         .draining = settings->draining,

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "core/digest.h"
+#include "money/directory.h"
 #include "runtime/complaint.h"
 #include "runtime/config.h"
 #include "runtime/metrics.h"
@@ -22,6 +23,7 @@ struct worker_settings {
     const struct clock *clock;
     const struct digest_key *key;
     struct store *store;
+    struct directory *directory;
     const atomic_bool *draining;
     struct metrics_row *metrics; /* all rows */
     int rows;

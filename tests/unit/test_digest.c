@@ -100,6 +100,15 @@ static void a_number_digest_depends_on_the_number_only(void **state) {
     assert_false(digest_equal(&a, &c));
 }
 
+static void an_appcode_has_a_domain_of_its_own(void **state) {
+    (void)state;
+    struct digest_key key = key_of(0);
+    struct digest digest = digest_secret(&key, "0123456789abcdef");
+    struct digest other = digest_secret(&key, "0123456789abcdee");
+    assert_hex(&digest, "499992ffba814a58506ee4277c4afafb");
+    assert_false(digest_equal(&digest, &other));
+}
+
 static void the_short_form_is_the_beginning(void **state) {
     (void)state;
     struct digest digest;
@@ -117,6 +126,7 @@ int main(void) {
         cmocka_unit_test(spellings_of_one_person_are_one_question),
         cmocka_unit_test(whatever_differs_is_another_question),
         cmocka_unit_test(a_number_digest_depends_on_the_number_only),
+        cmocka_unit_test(an_appcode_has_a_domain_of_its_own),
         cmocka_unit_test(the_short_form_is_the_beginning),
     };
     if (sodium_init() < 0)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,9 +96,8 @@ static void what_is_no_price_is_refused(void **state) {
         "\"12345678901\"", "\"NaN\"", "1e400",     "99999999999999999999",
         "0.0000001"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        char change[64] = "{\"priceCny\":";
-        strncat(change, bad[i], 40);
-        strncat(change, "}", 1);
+        char change[64];
+        snprintf(change, sizeof change, "{\"priceCny\":%s}", bad[i]);
         assert_refused(change, "\"priceCny\"");
     }
 }
