@@ -222,9 +222,9 @@ static void empty(struct table *table) {
 }
 
 bool table_print(struct table *table, FILE *out) {
-    int widths[TABLE_COLUMNS_MOST];
+    int widths[TABLE_COLUMNS_MOST] = {0};
     int columns = count_columns(table->columns);
-    bool good = !table->failed;
+    bool good = !table->failed && columns > 0;
     for (int i = 0; i < columns && good; i++)
         widths[i] = widest(table, i, columns);
     if (good)
