@@ -6,8 +6,16 @@
 static const struct command commands[] = {
     {"serve", command_serve, "serve the API"},
     {"check-config", command_check_config, "check the settings and show what is in force"},
+    {"client", command_client, "those who may ask: list, show, add, set, rotate, remove"},
+    {"package", command_package, "the calls that were bought: list, add, set"},
+    {"balance", command_balance, "what is left, for how long, and what to buy next"},
+    {"statement", command_statement, "what each client's calls cost in a month"},
     {"ledger", command_ledger, "what was paid for: export it, or rebuild it from journals"},
     {"reconcile", command_reconcile, "compare the seller's usage export with the ledger"},
+    {"alerts", command_alerts, "what fired, and what of it still holds"},
+    {"audit", command_audit, "who changed what"},
+    {"forget", command_forget, "forget the answers about a person"},
+    {"reload", command_reload, "let the running service take new settings"},
 };
 
 static void print_help(FILE *out) {

@@ -1,66 +1,24 @@
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
-#include <sodium.h>
 
-#include "command/command.h"
+#include "command/run.h"
 #include "money/period.h"
-#include "runtime/config.h"
 #include "store/rebuild.h"
 
-static const char HELP[] =
-    "Usage: sanyao ledger rebuild [--config FILE] [--json] JOURNAL...\n"
-    "\n"
-    "Gives the shared ledger back what it has lost (a Redis that came back empty or behind):\n"
-    "rows, counters, clients and packages, from the journals of the replicas. Name the journals\n"
-    "of all of them, also of those that are gone; copies will do. Replicas may be serving\n"
-    "meanwhile, and running it again changes nothing.\n"
-    "\n"
-    "  -c, --config FILE  the settings file, which names the store; without it SANYAO_CONFIG,\n"
-    "                     then /etc/sanyao/sanyao.jsonc if it is there, else none\n"
-    "      --json         one JSON object on standard output, for programs\n"
-    "  -h, --help         this text\n"
-    "\n"
-    "Exit code: 0 done, 1 failed, 2 wrong use.\n";
-
-struct wish {
-    const char *config;
-    bool json;
-    char **journals; /* ends with NULL */
+static const struct options_form form = {
+    .command = "ledger rebuild",
+    .words = "JOURNAL...",
+    .many_words = true,
+    .about = "Gives the shared ledger back what it has lost (a Redis that came back empty or "
+             "behind):\n"
+             "rows, counters, clients and packages, from the journals of the replicas. Name the journals of all of "
+             "them, also\n"
+             "of those that are gone; copies will do. Replicas may be serving meanwhile, and "
+             "running it\n"
+             "again changes nothing.\n",
 };
-
-static int misuse(const char *what) {
-    fprintf(stderr, "sanyao ledger: %s; see sanyao ledger rebuild --help\n", what);
-    return COMMAND_MISUSED;
-}
-
-/* Returns an exit code, or -1: go on. */
-static int parse_options(int argc, char **argv, struct wish *wish) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    optind = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'c')
-            wish->config = optarg;
-        else if (option == 'j')
-            wish->json = true;
-        else if (option == 'h')
-            return fputs(HELP, stdout) < 0 ? COMMAND_FAILED : COMMAND_DONE;
-        else
-            return COMMAND_MISUSED;
-    }
-    if (optind == argc || strcmp(argv[optind], "rebuild") != 0)
-        return misuse("the word rebuild is missing");
-    wish->journals = argv + optind + 1;
-    return wish->journals[0] ? -1 : misuse("rebuild needs the journals of the replicas");
-}
 
 static int print_json(bool good, const struct rebuild_counts *counts,
                       const struct complaint *complaint) {
@@ -97,9 +55,11 @@ static int print_human(bool good, const struct rebuild_counts *counts,
     return COMMAND_FAILED;
 }
 
-static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
+static bool rebuild(const struct options *options, struct rebuild_counts *counts,
                     struct complaint *complaint) {
-    struct config *config = config_load(wish->config, environ, complaint);
+    if (!run_begin(complaint))
+        return false;
+    struct config *config = config_load(options->config, environ, complaint);
     if (!config)
         return false;
     period_set_zone(config->timezone);
@@ -110,25 +70,21 @@ static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
         .timeout_ms = config->store_timeout_ms,
         .number_window_ms = config->number_limit_window_ms,
     };
-    bool good = rebuild_store(&settings, (const char *const *)wish->journals, &clock_system, counts,
+    bool good = rebuild_store(&settings, (const char *const *)options->words, &clock_system, counts,
                               complaint);
     config_release(config);
     return good;
 }
 
+/* Its failures are told in JSON, too, with what was done until then. */
 int command_ledger_rebuild(int argc, char **argv) {
-    struct wish wish = {.config = NULL};
+    struct options options;
     struct complaint complaint = {""};
     struct rebuild_counts counts = {0};
-    int code = parse_options(argc, argv, &wish);
+    int code = options_parse(&form, argc, argv, &options);
     if (code >= 0)
         return code;
-    signal(SIGPIPE, SIG_IGN);
-    if (sodium_init() < 0) {
-        fputs("sanyao: libsodium could not be initialised\n", stderr);
-        return COMMAND_FAILED;
-    }
-    bool good = rebuild(&wish, &counts, &complaint);
-    return wish.json ? print_json(good, &counts, &complaint)
-                     : print_human(good, &counts, &complaint);
+    bool good = rebuild(&options, &counts, &complaint);
+    return options.json ? print_json(good, &counts, &complaint)
+                        : print_human(good, &counts, &complaint);
 }

@@ -1,80 +1,41 @@
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
 
-#include "command/admin_client.h"
-#include "command/command.h"
+#include "command/run.h"
 #include "money/reconcile.h"
 #include "money/usage_export.h"
 #include "runtime/clock.h"
-#include "runtime/config.h"
 
 #define FILE_MOST ((size_t)64 * 1024 * 1024)
 #define CHINA_S   (8 * 3600) /* the seller's clock before UTC */
 #define TIME_SIZE 32
 #define LINE_SIZE 256
 
-static const char HELP[] =
-    "Usage: sanyao reconcile [OPTION]... FILE\n"
-    "\n"
-    "Compares the seller's usage export (CSV, UTF-8 or GBK, as its console gives it) with the\n"
-    "ledger of the running service, ten-minute window by ten-minute window. A call that was under\n"
-    "way at the end of a window may have been billed in the next. What the file's last window has\n"
-    "too few of may be in the next export, and is no difference.\n"
-    "\n"
-    "      --all          every window, not only those that differ\n"
-    "      --json         one JSON object on standard output, for programs\n"
-    "  -c, --config FILE  the settings file; without it SANYAO_CONFIG, then\n"
-    "                     /etc/sanyao/sanyao.jsonc if it is there, else none\n"
-    "  -h, --help         this text\n"
-    "\n"
-    "Exit code: 0 they agree, 1 failed, 2 wrong use, 3 they differ, or lines of the file could "
-    "not\n"
-    "be read.\n";
+enum { ALL, ROWS };
 
-struct wish {
-    const char *config;
-    const char *file;
-    bool all;
-    bool json;
+static const struct options_row rows[ROWS] = {
+    [ALL] = {.name = "all", .help = "every window, not only those that differ"},
 };
 
-/* Returns an exit code, or -1: go on. */
-static int parse_options(int argc, char **argv, struct wish *wish) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"all", no_argument, NULL, 'a'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    optind = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'c')
-            wish->config = optarg;
-        else if (option == 'a')
-            wish->all = true;
-        else if (option == 'j')
-            wish->json = true;
-        else if (option == 'h')
-            return fputs(HELP, stdout) < 0 ? COMMAND_FAILED : COMMAND_DONE;
-        else
-            return COMMAND_MISUSED;
-    }
-    if (optind + 1 != argc) {
-        fputs("sanyao reconcile: it takes one file, the seller's export; see --help\n", stderr);
-        return COMMAND_MISUSED;
-    }
-    wish->file = argv[optind];
-    return -1;
-}
+static const struct options_form form = {
+    .command = "reconcile",
+    .words = "FILE",
+    .about = "Compares the seller's usage export (CSV, UTF-8 or GBK, as its console gives it) with "
+             "the\n"
+             "ledger of the running service, ten-minute window by ten-minute window. A call that "
+             "was under\n"
+             "way at the end of a window may have been billed in the next. What the file's last "
+             "window has\n"
+             "too few of may be in the next export, and is no difference.\n",
+    .rows = rows,
+    .row_count = ROWS,
+    .exits = "3 they differ, or lines of the file could not be read",
+};
 
 /* --- theirs --- */
 
@@ -173,13 +134,10 @@ static bool take_bytes(void *arg, const char *bytes, size_t size) {
 }
 
 /* From one window before theirs: its calls may have been billed late. */
-static bool read_ours(const struct wish *wish, const struct usage_export *theirs, struct ours *ours,
-                      struct complaint *complaint) {
+static bool read_ours(const struct config *config, const struct usage_export *theirs,
+                      struct ours *ours, struct complaint *complaint) {
     char from[CLOCK_RFC3339_SIZE];
     char to[CLOCK_RFC3339_SIZE];
-    struct config *config = config_load(wish->config, environ, complaint);
-    if (config == NULL)
-        return false;
     clock_format_rfc3339(theirs->windows[0].begin_s - USAGE_WINDOW_S, from);
     clock_format_rfc3339(theirs->windows[theirs->count - 1].begin_s + USAGE_WINDOW_S, to);
     char *target = strdup("/admin/v1/ledger?window=10m&format=ndjson");
@@ -188,7 +146,6 @@ static bool read_ours(const struct wish *wish, const struct usage_export *theirs
     bool good = target != NULL ? admin_get(config, target, take_bytes, ours, complaint)
                                : complain(complaint, "no memory for the question");
     free(target);
-    config_release(config);
     return good;
 }
 
@@ -244,12 +201,12 @@ static void print_faults(const struct usage_export *theirs) {
         fprintf(stderr, "and %zu more lines\n", theirs->fault_count - USAGE_FAULTS_MAX);
 }
 
-static void print_human(const struct wish *wish, const struct outcome *outcome) {
+static void print_human(const struct options *options, const struct outcome *outcome) {
     const struct reconcile_window *total = &outcome->total;
     bool titled = false;
     for (size_t i = 0; i < outcome->report.count; i++) {
         const struct reconcile_window *window = &outcome->report.windows[i];
-        if (!wish->all && window->ours_only == 0 && window->theirs_only == 0)
+        if (options->values[ALL] == NULL && window->ours_only == 0 && window->theirs_only == 0)
             continue;
         if (!titled)
             puts("WINDOW (CHINA)           OURS    THEIRS    AGREED      LATE  OURS ONLY  "
@@ -280,11 +237,12 @@ static void add_counts(cJSON *object, const struct reconcile_window *window) {
     cJSON_AddNumberToObject(object, "theirsOnly", (double)window->theirs_only);
 }
 
-static void add_windows(cJSON *windows, const struct wish *wish, const struct outcome *outcome) {
+static void add_windows(cJSON *windows, const struct options *options,
+                        const struct outcome *outcome) {
     char begin[TIME_SIZE];
     for (size_t i = 0; i < outcome->report.count; i++) {
         const struct reconcile_window *window = &outcome->report.windows[i];
-        if (!wish->all && window->ours_only == 0 && window->theirs_only == 0)
+        if (options->values[ALL] == NULL && window->ours_only == 0 && window->theirs_only == 0)
             continue;
         cJSON *one = cJSON_CreateObject();
         format_time(window->begin_s, begin);
@@ -303,7 +261,7 @@ static void add_faults(cJSON *faults, const struct usage_export *theirs) {
     }
 }
 
-static bool print_json(const struct wish *wish, const struct outcome *outcome) {
+static bool print_json(const struct options *options, const struct outcome *outcome) {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddBoolToObject(object, "agree", !outcome->differs);
     cJSON *total = cJSON_AddObjectToObject(object, "total");
@@ -311,7 +269,7 @@ static bool print_json(const struct wish *wish, const struct outcome *outcome) {
     cJSON_AddNumberToObject(object, "pending", (double)outcome->pending);
     cJSON_AddNumberToObject(object, "malformed", (double)outcome->theirs->fault_count);
     add_faults(cJSON_AddArrayToObject(object, "malformedLines"), outcome->theirs);
-    add_windows(cJSON_AddArrayToObject(object, "windows"), wish, outcome);
+    add_windows(cJSON_AddArrayToObject(object, "windows"), options, outcome);
     char *text = cJSON_Print(object);
     bool printed = text != NULL && puts(text) >= 0;
     cJSON_free(text);
@@ -319,21 +277,21 @@ static bool print_json(const struct wish *wish, const struct outcome *outcome) {
     return printed;
 }
 
-static bool print_outcome(const struct wish *wish, const struct outcome *outcome,
+static bool print_outcome(const struct options *options, const struct outcome *outcome,
                           struct complaint *complaint) {
     bool printed = true;
-    if (wish->json)
-        printed = print_json(wish, outcome);
+    if (options->json)
+        printed = print_json(options, outcome);
     else
-        print_human(wish, outcome);
+        print_human(options, outcome);
     return (printed && fflush(stdout) == 0) || complain(complaint, "what came cannot be written");
 }
 
 /* An export whose every line is malformed has nothing to ask about. */
-static bool compare(const struct wish *wish, const struct usage_export *theirs,
+static bool compare(const struct config *config, const struct usage_export *theirs,
                     struct outcome *outcome, struct complaint *complaint) {
     struct ours ours = {0};
-    bool good = (theirs->count == 0 || read_ours(wish, theirs, &ours, complaint)) &&
+    bool good = (theirs->count == 0 || read_ours(config, theirs, &ours, complaint)) &&
                 reconcile_compare(ours.windows, ours.count, theirs->windows, theirs->count,
                                   &outcome->report, complaint);
     free(ours.windows);
@@ -343,14 +301,14 @@ static bool compare(const struct wish *wish, const struct usage_export *theirs,
     return good;
 }
 
-static int reconcile(const struct wish *wish, struct complaint *complaint) {
+static int reconcile(struct run *run) {
     struct usage_export theirs;
-    if (!read_theirs(wish->file, &theirs, complaint))
+    if (!read_theirs(run->options.words[0], &theirs, &run->complaint))
         return COMMAND_FAILED;
     struct outcome outcome = {.theirs = &theirs};
     int code = COMMAND_FAILED;
-    if (compare(wish, &theirs, &outcome, complaint)) {
-        if (print_outcome(wish, &outcome, complaint))
+    if (compare(run->config, &theirs, &outcome, &run->complaint)) {
+        if (print_outcome(&run->options, &outcome, &run->complaint))
             code = outcome.differs ? COMMAND_NEGATIVE : COMMAND_DONE;
         reconcile_free(&outcome.report);
     }
@@ -359,19 +317,5 @@ static int reconcile(const struct wish *wish, struct complaint *complaint) {
 }
 
 int command_reconcile(int argc, char **argv) {
-    struct wish wish = {.config = NULL};
-    struct complaint complaint = {""};
-    int code = parse_options(argc, argv, &wish);
-    if (code >= 0)
-        return code;
-    signal(SIGPIPE, SIG_IGN);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        fputs("sanyao: libcurl could not be initialised\n", stderr);
-        return COMMAND_FAILED;
-    }
-    code = reconcile(&wish, &complaint);
-    curl_global_cleanup();
-    if (code == COMMAND_FAILED)
-        fprintf(stderr, "sanyao: %s\n", complaint.text);
-    return code;
+    return run_command(&form, argc, argv, reconcile);
 }

@@ -181,6 +181,30 @@ bool json_scan_member(struct json_span *rest, struct json_member *member) {
     return true;
 }
 
+bool json_scan_element(struct json_span *rest, struct json_span *element) {
+    const char *end = rest->at + rest->size;
+    const char *at = skip_space(rest->at, end);
+    if (!is_at(at, end, '[') && !is_at(at, end, ','))
+        return false;
+    at = skip_space(at + 1, end);
+    const char *element_end = scan_value(at, end, JSON_SCAN_DEPTH_MAX - 1);
+    if (element_end == NULL)
+        return false;
+    *element = span(at, element_end);
+    *rest = span(element_end, end);
+    return true;
+}
+
+struct json_span json_scan_find(struct json_span object, const char *name) {
+    struct json_member member;
+    size_t size = strlen(name);
+    while (json_scan_member(&object, &member)) {
+        if (member.name.size == size + 2 && memcmp(member.name.at + 1, name, size) == 0)
+            return member.value;
+    }
+    return (struct json_span){"", 0};
+}
+
 bool json_scan_has_zero(struct json_span value) {
     const char *end = value.at + value.size;
     for (const char *at = value.at; at < end; at++) {

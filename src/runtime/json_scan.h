@@ -31,5 +31,11 @@ bool json_scan_strict(const char *text, size_t size);
  */
 bool json_scan_member(struct json_span *rest, struct json_member *member);
 
+/* The elements of an array, likewise. */
+bool json_scan_element(struct json_span *rest, struct json_span *element);
+
+/* The value of the first member of that name, in which nothing is escaped. Empty: there is none. */
+struct json_span json_scan_find(struct json_span object, const char *name);
+
 /* Does the text of a strict value hold the escape of U+0000, which ends a C string early? */
 bool json_scan_has_zero(struct json_span value);

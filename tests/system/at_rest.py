@@ -82,6 +82,11 @@ def secret_forms(value):
     yield from base64_forms(raw)
 
 
+def key_forms(value):
+    """Of a client's key the store has the SHA-256, by which it is known."""
+    return ((form, raw) for form, raw in secret_forms(value) if form != "sha256 hex")
+
+
 class Needles:
     def __init__(self):
         self.by_hex = {}
@@ -100,6 +105,9 @@ class Needles:
 
     def add_secret(self, value):
         self.add("secret", value, secret_forms)
+
+    def add_key(self, value):
+        self.add("key", value, key_forms)
 
     def search(self, paths):
         """Sorted [(path, kind, form)] of what was found, each once a file."""

@@ -53,6 +53,8 @@ def needles_of(run_dir):
                 entry = json.loads(line)
                 if "secret" in entry:
                     needles.add_secret(entry["secret"])
+                elif "key" in entry:
+                    needles.add_key(entry["key"])
                 else:
                     needles.add_person(entry["person"])
     return needles

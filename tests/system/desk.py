@@ -32,7 +32,7 @@ class Desk:
     def add_client(self, name, **wish):
         """The new client's key."""
         key = self.do("POST", "clients", {"id": name, **wish})["key"]
-        Needlework.write("secret", key)
+        Needlework.write("key", key)
         return key
 
     def set_client(self, name, **wish):
@@ -40,7 +40,7 @@ class Desk:
 
     def rotate(self, name, **wish):
         key = self.do("POST", f"clients/{name}/keys", wish)["key"]
-        Needlework.write("secret", key)
+        Needlework.write("key", key)
         return key
 
     def remove_client(self, name):

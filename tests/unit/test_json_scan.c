@@ -201,6 +201,41 @@ static void the_escape_of_zero_is_found(void **state) {
     }
 }
 
+static void assert_elements(const char *array, const char *const *wanted, size_t count) {
+    struct json_span rest = {array, strlen(array)};
+    struct json_span element;
+    size_t found = 0;
+    for (; json_scan_element(&rest, &element); found++) {
+        assert_true(found < count);
+        assert_int_equal(element.size, strlen(wanted[found]));
+        assert_memory_equal(element.at, wanted[found], element.size);
+    }
+    assert_int_equal(found, count);
+}
+
+static void elements_come_one_by_one(void **state) {
+    (void)state;
+    static const char *const wanted[] = {"1.50", "\"],\"", "[2,3]", "{\"a\":[]}", "null"};
+    assert_elements(" [ 1.50 , \"],\",[2,3] ,{\"a\":[]},null ] ", wanted, 5);
+    assert_elements("[]", NULL, 0);
+    assert_elements(" [ ] ", NULL, 0);
+    assert_elements("{\"a\":1}", NULL, 0);
+    assert_elements("7", NULL, 0);
+    assert_elements("", NULL, 0);
+}
+
+static void a_member_is_found_by_its_name(void **state) {
+    (void)state;
+    static const char object[] = "{\"ab\":1,\"a\":2.50,\"a\":3,\"c\":{\"d\":4}}";
+    const struct json_span whole = {object, strlen(object)};
+    struct json_span value = json_scan_find(whole, "a");
+    assert_int_equal(value.size, 4);
+    assert_memory_equal(value.at, "2.50", 4);
+    assert_int_equal(json_scan_find(whole, "d").size, 0);
+    assert_int_equal(json_scan_find(whole, "").size, 0);
+    assert_int_equal(json_scan_find(value, "a").size, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_grammar_allows_is_strict),
@@ -212,6 +247,8 @@ int main(void) {
         cmocka_unit_test(what_has_no_members_has_none),
         cmocka_unit_test(the_deepest_object_has_its_members),
         cmocka_unit_test(the_escape_of_zero_is_found),
+        cmocka_unit_test(elements_come_one_by_one),
+        cmocka_unit_test(a_member_is_found_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
