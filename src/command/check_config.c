@@ -101,6 +101,6 @@ int command_check_config(int argc, char **argv) {
     struct complaint complaint = {{0}};
     struct config *config = config_load(wish.path, environ, &complaint);
     code = (wish.json ? print_json : print_human)(&wish, config, &complaint);
-    config_free(config);
+    config_release(config);
     return code;
 }

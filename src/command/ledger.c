@@ -247,7 +247,7 @@ static bool export(const struct wish *wish, struct complaint *complaint) {
     if (good && fflush(stdout) != 0)
         good = complain(complaint, "what came could not be written");
     free(target);
-    config_free(config);
+    config_release(config);
     return good;
 }
 

@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "command/command.h"
+#include "money/period.h"
 #include "runtime/config.h"
 #include "store/rebuild.h"
 
@@ -93,6 +94,7 @@ static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
     struct config *config = config_load(wish->config, environ, complaint);
     if (!config)
         return false;
+    period_set_zone(config->timezone);
     const struct store_settings settings = {
         .url = config->store_url,
         .ledger_url = config->store_ledger_url,
@@ -102,7 +104,7 @@ static bool rebuild(const struct wish *wish, struct rebuild_counts *counts,
     };
     bool good = rebuild_store(&settings, (const char *const *)wish->journals, &clock_system, counts,
                               complaint);
-    config_free(config);
+    config_release(config);
     return good;
 }
 

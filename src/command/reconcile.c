@@ -188,7 +188,7 @@ static bool read_ours(const struct wish *wish, const struct usage_export *theirs
     bool good = target != NULL ? admin_get(config, target, take_bytes, ours, complaint)
                                : complain(complaint, "no memory for the question");
     free(target);
-    config_free(config);
+    config_release(config);
     return good;
 }
 

@@ -13,12 +13,14 @@
 #include <sodium.h>
 #include <uv.h>
 
+#include "command/bookkeeping.h"
 #include "command/command.h"
 #include "http/ledger_routes.h"
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/service.h"
 #include "http/system_routes.h"
+#include "money/period.h"
 #include "runtime/config.h"
 #include "runtime/hash_key.h"
 #include "runtime/log.h"
@@ -41,6 +43,7 @@ static const struct route admin_routes[] = {
 /* Everything of a running service; on the main thread. */
 struct serve {
     struct config *config;
+    const char *path; /* of the settings, as it was given; NULL: it was not */
     struct digest_key key;
     struct store *store;
     struct metrics_row *metrics;
@@ -48,6 +51,7 @@ struct serve {
     struct worker **workers;
     int worker_count;
     atomic_int ended_reports;
+    struct bookkeeping books;
     struct service service; /* of the admin listener */
     struct server *admin;
     uv_loop_t loop;
@@ -88,12 +92,6 @@ static void on_stop_signal(uv_signal_t *handle, int number) {
     drain(serve);
 }
 
-static void on_reload_signal(uv_signal_t *handle, int number) {
-    (void)handle;
-    (void)number;
-    log_warn("SIGHUP ignored: restart to take new settings");
-}
-
 /* On a worker's thread. */
 static void report_ended(void *arg) {
     struct serve *serve = arg;
@@ -105,6 +103,74 @@ static void on_worker_ended(uv_async_t *async) {
     struct serve *serve = async->data;
     if (atomic_load(&serve->ended_reports) == serve->worker_count)
         uv_stop(&serve->loop);
+}
+
+/* --- other settings --- */
+
+static void log_config_warnings(const struct config *config) {
+    for (size_t i = 0; config->warnings != NULL && config->warnings[i] != NULL; i++)
+        log_warn(config->warnings[i]);
+}
+
+/* For what keeps a copy of settings of its own; after each reload. */
+static void on_settings_changed(struct serve *serve) {
+    bookkeeping_set_config(&serve->books, serve->config);
+}
+
+/* For the audit of a reload that nobody asked for with a token. */
+static void audit_reload(struct serve *serve, const cJSON *changes) {
+    (void)serve;
+    (void)changes;
+}
+
+/* Takes the reference. When it returns, no new question is answered by the old ones. */
+static void take_config(struct serve *serve, struct config *config) {
+    for (int i = 0; i < serve->worker_count; i++)
+        worker_reload(serve->workers[i], config);
+    for (int i = 0; i < serve->worker_count; i++) {
+        if (!worker_has_reloaded(serve->workers[i]))
+            log_warn("a worker is busy and takes the new settings later", LOG_NUMBER("worker", i));
+    }
+    log_change((enum log_level)config->log_level, (enum log_format)config->log_format);
+    config_release(serve->config);
+    serve->config = config;
+    serve->service.config = config;
+    log_config_warnings(config);
+    on_settings_changed(serve);
+}
+
+/* service.reload */
+static bool reload(void *arg, cJSON **changes_owned, struct complaint *complaint) {
+    struct serve *serve = arg;
+    if (atomic_load(&serve->draining))
+        return complain(complaint, "the process is ending");
+    struct config *config = config_load(serve->path, environ, complaint);
+    if (config == NULL)
+        return false;
+    bool taken = config_can_reload(serve->config, config, complaint);
+    if (taken) {
+        *changes_owned = config_changes(serve->config, config);
+        taken = *changes_owned != NULL || complain(complaint, "no memory for the changes");
+    }
+    if (taken)
+        take_config(serve, config);
+    else
+        config_release(config);
+    return taken;
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    struct serve *serve = handle->data;
+    struct complaint complaint = {""};
+    cJSON *changes = NULL;
+    if (!reload(serve, &changes, &complaint)) {
+        log_error("settings not reloaded; the old ones go on", LOG_TEXT("reason", complaint.text));
+        return;
+    }
+    log_info("settings reloaded", LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
+    audit_reload(serve, changes);
+    cJSON_Delete(changes);
 }
 
 /* --- the beginning --- */
@@ -136,14 +202,6 @@ static bool prepare_process(struct complaint *complaint) {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return complain(complaint, "libcurl could not be initialised");
     return true;
-}
-
-static void log_warnings(const struct config *config) {
-    for (size_t i = 0; config->warnings != NULL && config->warnings[i] != NULL; i++)
-        log_warn(config->warnings[i]);
-    if (config->auth == CONFIG_AUTH_KEYS)
-        log_warn("auth is \"keys\" and there are no clients: every question is refused");
-    log_warn("no package is registered: the balance is unmetered");
 }
 
 static void close_all(const int *fds, int count) {
@@ -187,6 +245,7 @@ static bool start_worker(struct serve *serve, int row, int first[LISTENERS_MAX],
         .clock = &clock_system,
         .key = &serve->key,
         .store = serve->store,
+        .directory = serve->books.directory,
         .draining = &serve->draining,
         .metrics = serve->metrics,
         .rows = (int)serve->config->workers,
@@ -225,12 +284,6 @@ static bool start_workers(struct serve *serve, struct complaint *complaint) {
     return true;
 }
 
-/* The admin listener remembers no answers. */
-static void on_changed(void *arg, const struct digest *triple) {
-    (void)arg;
-    (void)triple;
-}
-
 static bool start_admin(struct serve *serve, struct complaint *complaint) {
     const char *address = serve->config->admin_listen;
     char name[LISTENER_NAME_SIZE];
@@ -244,16 +297,14 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .config = serve->config,
         .clock = &clock_system,
         .store = serve->store,
+        .store_client = serve->books.store,
+        .directory = serve->books.directory,
         .metrics = serve->metrics,
         .metrics_rows = (int)serve->config->workers,
         .draining = &serve->draining,
+        .reload = reload,
+        .reload_arg = serve,
     };
-    serve->service.store_client =
-        store_attach(serve->store, &serve->loop, on_changed, serve, complaint);
-    if (serve->service.store_client == NULL) {
-        close(fd);
-        return false;
-    }
     const struct server_settings settings = {
         .fd = fd,
         .max_connections = ADMIN_CONNECTIONS,
@@ -305,8 +356,10 @@ static bool open_store(struct serve *serve, struct complaint *complaint) {
 }
 
 static bool start(struct serve *serve, struct complaint *complaint) {
-    return open_store(serve, complaint) && start_admin(serve, complaint) &&
-           start_workers(serve, complaint);
+    return open_store(serve, complaint) &&
+           bookkeeping_begin(&serve->books, &serve->loop, serve->store, &serve->key, serve->config,
+                             complaint) &&
+           start_admin(serve, complaint) && start_workers(serve, complaint);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg) {
@@ -322,8 +375,6 @@ static void stop_admin(struct serve *serve) {
     while (serve->service.pages > 0)
         uv_run(&serve->loop, UV_RUN_ONCE);
     server_free(serve->admin);
-    if (serve->service.store_client != NULL)
-        store_detach(serve->service.store_client);
 }
 
 static void free_parts(struct serve *serve) {
@@ -331,6 +382,7 @@ static void free_parts(struct serve *serve) {
         worker_join(serve->workers[i]);
     free(serve->workers);
     stop_admin(serve);
+    bookkeeping_end(&serve->books);
     uv_walk(&serve->loop, close_handle, NULL);
     uv_run(&serve->loop, UV_RUN_DEFAULT);
     uv_loop_close(&serve->loop);
@@ -338,15 +390,15 @@ static void free_parts(struct serve *serve) {
         store_close(serve->store);
     metrics_free(serve->metrics);
     sodium_memzero(&serve->key, sizeof serve->key);
-    config_free(serve->config);
+    config_release(serve->config);
     curl_global_cleanup();
 }
 
-static int run(struct config *config, struct complaint *complaint) {
-    struct serve serve = {.config = config};
+static int run(struct config *config, const char *path, struct complaint *complaint) {
+    struct serve serve = {.config = config, .path = path};
     log_info("sanyao starts", LOG_TEXT("version", SANYAO_VERSION),
              LOG_NUMBER("workers", config->workers));
-    log_warnings(config);
+    log_config_warnings(config);
     start_loop(&serve);
     bool started = start(&serve, complaint);
     if (started)
@@ -365,7 +417,7 @@ static void print_help(void) {
     fputs("Usage: sanyao serve [--config FILE]\n"
           "\n"
           "Serves the API until SIGTERM or SIGINT, which finishes the calls under way and ends\n"
-          "with exit code 0; a second one ends at once.\n"
+          "with exit code 0; a second one ends at once. SIGHUP takes the settings anew.\n"
           "\n"
           "  -c, --config FILE   the settings (default: $SANYAO_CONFIG, then\n"
           "                      /etc/sanyao/sanyao.jsonc, then the environment alone)\n"
@@ -407,8 +459,9 @@ int command_serve(int argc, char **argv) {
         fprintf(stderr, "sanyao: %s\n", complaint.text);
         return 1;
     }
+    period_set_zone(config->timezone);
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, STDOUT_FILENO);
-    int code = run(config, &complaint);
+    int code = run(config, path, &complaint);
     if (code != 0)
         fprintf(stderr, "sanyao: %s\n", complaint.text);
     return code;

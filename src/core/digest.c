@@ -2,20 +2,21 @@
 
 #include <string.h>
 
-void digest_key_init(struct digest_key *key, const uint8_t secret[DIGEST_KEY_SIZE]) {
-    static const char triple_domain[] = "sanyao triple 1";
-    static const char number_domain[] = "sanyao number 1";
-    crypto_auth_hmacsha256_init(&key->triple, secret, DIGEST_KEY_SIZE);
-    crypto_auth_hmacsha256_update(&key->triple, (const uint8_t *)triple_domain,
-                                  sizeof triple_domain);
-    crypto_auth_hmacsha256_init(&key->number, secret, DIGEST_KEY_SIZE);
-    crypto_auth_hmacsha256_update(&key->number, (const uint8_t *)number_domain,
-                                  sizeof number_domain);
-}
-
-/* With its zero byte, so that no two triples run together into one text. */
+/* With its zero byte, so that no two fields run together into one text. */
 static void add_field(crypto_auth_hmacsha256_state *state, const char *field) {
     crypto_auth_hmacsha256_update(state, (const uint8_t *)field, strlen(field) + 1);
+}
+
+static void init_domain(crypto_auth_hmacsha256_state *state, const uint8_t secret[DIGEST_KEY_SIZE],
+                        const char *domain) {
+    crypto_auth_hmacsha256_init(state, secret, DIGEST_KEY_SIZE);
+    add_field(state, domain);
+}
+
+void digest_key_init(struct digest_key *key, const uint8_t secret[DIGEST_KEY_SIZE]) {
+    init_domain(&key->triple, secret, "sanyao triple 1");
+    init_domain(&key->number, secret, "sanyao number 1");
+    init_domain(&key->secret, secret, "sanyao secret 1");
 }
 
 static struct digest finish(crypto_auth_hmacsha256_state *state) {
@@ -38,6 +39,12 @@ struct digest digest_triple(const struct digest_key *key, const struct triple *t
 struct digest digest_number(const struct digest_key *key, const struct triple *triple) {
     crypto_auth_hmacsha256_state state = key->number;
     add_field(&state, triple->mobile);
+    return finish(&state);
+}
+
+struct digest digest_secret(const struct digest_key *key, const char *secret) {
+    crypto_auth_hmacsha256_state state = key->secret;
+    add_field(&state, secret);
     return finish(&state);
 }
 

@@ -24,12 +24,16 @@ struct digest {
 struct digest_key {
     crypto_auth_hmacsha256_state triple;
     crypto_auth_hmacsha256_state number;
+    crypto_auth_hmacsha256_state secret;
 };
 
 void digest_key_init(struct digest_key *key, const uint8_t secret[DIGEST_KEY_SIZE]);
 
 struct digest digest_triple(const struct digest_key *key, const struct triple *triple);
 struct digest digest_number(const struct digest_key *key, const struct triple *triple);
+
+/* Of an AppCode: tells one from another without telling any. */
+struct digest digest_secret(const struct digest_key *key, const char *secret);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 

@@ -19,6 +19,7 @@ enum flight_stage {
     FLIGHT_ADMITTING, /* asked the store who leads */
     FLIGHT_CALLING,   /* we lead: the call is under way */
     FLIGHT_SETTLING,  /* the call ended: its row and answer are being written */
+    FLIGHT_PARKED,    /* waits for a newer snapshot of the directory */
 };
 
 struct flight {
@@ -30,8 +31,12 @@ struct flight {
     bool virtual_operator; /* is the number of one? */
     struct waiter *first;  /* who waits, in order of arrival */
     struct waiter *leader; /* whose question was admitted; NULL once it left */
+    struct meter *meter;   /* of the client on whose account it asks */
+    struct flight *next_parked;
+    char refused[LEDGER_NAME_SIZE]; /* PARKED: the credential that upstream refused; empty: none */
+    enum failure parked_for;        /* PARKED: what who cannot wait any longer is told */
     struct ledger_id id;
-    struct store_admit admit;
+    struct store_admit admit;  /* its plan is retained until it is done */
     struct upstream_call call; /* holds the question itself */
     struct store_settle settle;
 };

@@ -6,6 +6,7 @@
 
 #include "core/flight.h"
 #include "money/billing.h"
+#include "money/period.h"
 #include "runtime/log.h"
 
 /* Beyond the longest call: connecting, the reply, and the settling of it. */
@@ -14,6 +15,7 @@
 struct verifier {
     struct verifier_parts parts;
     struct flight_table flights;
+    struct flight *parked; /* the first of those */
     size_t waiters;
     bool draining;
 };
@@ -33,6 +35,7 @@ struct waiter {
     struct store_find find;
     struct digest digest;
     enum forward forward;
+    struct budget_finding refusal; /* why money was refused */
     bool has_stale; /* `stale` is an expired answer that may serve when upstream cannot */
     struct answer stale;
 };
@@ -44,61 +47,7 @@ static int64_t now_s(const struct verifier *verifier) {
 #define container_of(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* --- verdicts --- */
-
-static void count_verdict(struct verifier *verifier, const struct verdict *verdict) {
-    static const enum metric by_source[] = {
-        [SOURCE_UPSTREAM] = METRIC_REQUESTS_UPSTREAM, [SOURCE_CACHE] = METRIC_REQUESTS_CACHE,
-        [SOURCE_STALE] = METRIC_REQUESTS_STALE,       [SOURCE_INFERRED] = METRIC_REQUESTS_INFERRED,
-        [SOURCE_LOCAL] = METRIC_REQUESTS_LOCAL,       [SOURCE_GUARD] = METRIC_REQUESTS_GUARD,
-    };
-    bool failed = verdict->failure != FAILURE_NONE;
-    metrics_count(verifier->parts.metrics,
-                  failed ? METRIC_REQUESTS_FAILED : by_source[verdict->source]);
-    if (verdict->collapsed)
-        metrics_count(verifier->parts.metrics, METRIC_COLLAPSED);
-}
-
-static void fill_kept(struct verdict *verdict, const struct answer *answer, enum source source) {
-    verdict->failure = FAILURE_NONE;
-    verdict->billed = BILLED_NO;
-    verdict->source = source;
-    verdict->kind = result_of(answer->status);
-    verdict->forward = FORWARD_NONE;
-    verdict->stored = false;
-    verdict->collapsed = false;
-    verdict->kept = true;
-    verdict->retry_after_s = 0;
-    verdict->answer = *answer;
-}
-
-static bool judge_kept(const struct verifier *verifier, const struct asker *asker,
-                       const struct answer *answer, struct verdict *verdict) {
-    switch (freshness_judge(answer, &asker->wish, now_s(verifier))) {
-    case FRESHNESS_FRESH:
-        fill_kept(verdict, answer, SOURCE_CACHE);
-        return true;
-    case FRESHNESS_STALE:
-        fill_kept(verdict, answer, SOURCE_STALE);
-        return true;
-    case FRESHNESS_REFUSED:
-        return false;
-    }
-    return false;
-}
-
-/* An answer of our own making, in the seller's words. */
-static void fill_own(const struct verifier *verifier, enum source source, enum result_kind kind,
-                     struct verdict *verdict) {
-    *verdict = (struct verdict){
-        .source = source,
-        .kind = kind,
-        .forward = FORWARD_BYPASS,
-    };
-    snprintf(verdict->answer.status, sizeof verdict->answer.status, "%s",
-             result_table[kind].status);
-    verdict->answer.checked_at = now_s(verifier);
-}
+/* --- what needs nobody --- */
 
 static bool is_virtual_operator(const struct verifier *verifier, const struct triple *triple) {
     return triple_mobile_has_prefix(
@@ -115,12 +64,12 @@ static bool check_locally(const struct verifier *verifier, const struct triple *
     };
     enum triple_verdict found = triple_check(triple, triple_today(now_s(verifier)));
     if (found != TRIPLE_SOUND) {
-        fill_own(verifier, SOURCE_LOCAL, kinds[found], verdict);
+        verdict_of_our_own(verdict, SOURCE_LOCAL, kinds[found], now_s(verifier));
         return true;
     }
     if (verifier->parts.config->virtual_operators_action == CONFIG_VIRTUAL_REJECT &&
         is_virtual_operator(verifier, triple)) {
-        fill_own(verifier, SOURCE_LOCAL, RESULT_ABNORMAL, verdict);
+        verdict_of_our_own(verdict, SOURCE_LOCAL, RESULT_ABNORMAL, now_s(verifier));
         verdict->answer.virtual_operator = true;
         return true;
     }
@@ -164,7 +113,7 @@ static void answer_waiter(struct waiter *waiter, struct verdict *verdict) {
     struct asker *asker = waiter->asker;
     waiter->asker = NULL;
     leave_flight(waiter);
-    count_verdict(waiter->verifier, verdict);
+    verdict_count(verdict, asker->client.meter, waiter->verifier->parts.metrics);
     if (waiter->at_once != NULL) {
         *waiter->at_once = *verdict;
         return;
@@ -177,9 +126,10 @@ static void answer_waiter(struct waiter *waiter, struct verdict *verdict) {
  * that asked for something newer gets the failure. */
 static void fail_waiter(struct waiter *waiter, enum failure failure, enum billed billed,
                         bool collapsed) {
-    struct verdict verdict = {.failure = failure, .billed = billed, .collapsed = collapsed};
+    struct verdict verdict = {
+        .failure = failure, .billed = billed, .collapsed = collapsed, .finding = waiter->refusal};
     if (waiter->has_stale && failure != FAILURE_NOT_CACHED) {
-        fill_kept(&verdict, &waiter->stale, SOURCE_STALE);
+        verdict_of_kept(&verdict, &waiter->stale, SOURCE_STALE);
         verdict.billed = billed;
     }
     answer_waiter(waiter, &verdict);
@@ -190,11 +140,25 @@ static enum billed billed_for(const struct waiter *waiter, enum billed billed) {
     return waiter->flight != NULL && waiter->flight->leader == waiter ? billed : BILLED_NO;
 }
 
+static void end_if_empty(struct flight *flight);
+
+/* A parked flight that nobody waits for has no reason to go on. */
+static void fail_parked(struct waiter *waiter) {
+    struct flight *flight = waiter->flight;
+    fail_waiter(waiter, flight->parked_for, BILLED_NO, false);
+    end_if_empty(flight);
+}
+
 static void on_deadline(uv_timer_t *timer) {
     struct waiter *waiter = timer->data;
+    const struct flight *flight = waiter->flight;
     if (waiter->asker == NULL)
         return;
-    bool sent = waiter->flight != NULL && waiter->flight->stage != FLIGHT_ADMITTING;
+    if (flight != NULL && flight->stage == FLIGHT_PARKED) {
+        fail_parked(waiter);
+        return;
+    }
+    bool sent = flight != NULL && flight->stage != FLIGHT_ADMITTING;
     fail_waiter(waiter, FAILURE_UPSTREAM_TIMEOUT,
                 billed_for(waiter, sent ? BILLED_UNKNOWN : BILLED_NO), false);
 }
@@ -228,6 +192,7 @@ static struct waiter *new_waiter(struct verifier *verifier, struct asker *asker,
     waiter->finding = false;
     waiter->digest = *digest;
     waiter->forward = FORWARD_MISS;
+    waiter->refusal = (struct budget_finding){.bound = BUDGET_FITS};
     waiter->has_stale = false;
     verifier->waiters++;
     return waiter;
@@ -290,7 +255,7 @@ static void visit_with_answer(struct waiter *waiter, void *arg) {
 
 static void visit_with_kept(struct waiter *waiter, void *arg) {
     struct verdict verdict;
-    if (judge_kept(waiter->verifier, waiter->asker, arg, &verdict))
+    if (verdict_judge_kept(&verdict, arg, &waiter->asker->wish, now_s(waiter->verifier)))
         answer_waiter(waiter, &verdict);
 }
 
@@ -321,12 +286,106 @@ static enum failure failure_of(const struct upstream_outcome *outcome) {
     return outcome->end == UPSTREAM_REPLIED ? by_class[outcome->reply.class] : by_end[outcome->end];
 }
 
+/* --- parked flights --- */
+
+static void park(struct flight *flight, enum failure failure) {
+    flight->stage = FLIGHT_PARKED;
+    flight->parked_for = failure;
+    flight->leader = NULL;
+    flight->next_parked = flight->verifier->parked;
+    flight->verifier->parked = flight;
+}
+
+static void unpark(struct flight *flight) {
+    struct flight **link = &flight->verifier->parked;
+    while (*link != flight)
+        link = &(*link)->next_parked;
+    *link = flight->next_parked;
+}
+
+static void end_if_empty(struct flight *flight) {
+    if (flight->first != NULL)
+        return;
+    unpark(flight);
+    end_flight(flight);
+}
+
+static bool offers(const struct budget_plan *plan, const char *credential) {
+    for (int i = 0; i < plan->count; i++) {
+        if (strcmp(plan->lines[i].credential, credential) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Until the mark on the credential that was refused has arrived, asking again would try it again.
+ */
+static bool must_stay_parked(const struct flight *flight,
+                             const struct directory_snapshot *snapshot) {
+    return flight->refused[0] != '\0' && offers(snapshot->plan, flight->refused);
+}
+
+static void go_on(struct flight *flight, const struct directory_snapshot *snapshot) {
+    enum failure failure = FAILURE_NONE;
+    unpark(flight);
+    if (flight->verifier->draining)
+        failure = FAILURE_SHUTTING_DOWN;
+    else if (snapshot->version < 0)
+        failure = FAILURE_STORE_UNAVAILABLE;
+    else if (snapshot->plan->count == 0)
+        failure = snapshot->no_plan;
+    if (failure == FAILURE_NONE)
+        admit_flight(flight);
+    else
+        fail_flight(flight, (struct ending){failure, BILLED_NO, false});
+}
+
+void verifier_directory_changed(struct verifier *verifier) {
+    const struct directory_snapshot *snapshot = directory_read(verifier->parts.directory);
+    struct flight *flight = verifier->parked;
+    while (flight != NULL) {
+        struct flight *next = flight->next_parked;
+        if (snapshot->version < 0 || !must_stay_parked(flight, snapshot))
+            go_on(flight, snapshot);
+        flight = next;
+    }
+}
+
+/* What a refusal of the gateway says about the credential. */
+static enum credential_mark mark_of(const struct upstream_outcome *outcome) {
+    static const enum credential_mark by_class[REPLY_CLASSES] = {
+        [REPLY_CREDENTIAL_UNKNOWN] = CREDENTIAL_UNKNOWN,
+        [REPLY_UNAUTHORIZED] = CREDENTIAL_UNAUTHORIZED,
+        [REPLY_ARREARS] = CREDENTIAL_ARREARS,
+        [REPLY_QUOTA_EXHAUSTED] = CREDENTIAL_EXHAUSTED,
+        [REPLY_QUOTA_EXPIRED] = CREDENTIAL_EXPIRED,
+    };
+    return outcome->end == UPSTREAM_REPLIED ? by_class[outcome->reply.class] : CREDENTIAL_GOOD;
+}
+
+/* Nothing was billed, and nobody is told yet: another credential may do. */
+static void try_next_credential(struct flight *flight) {
+    struct verifier *verifier = flight->verifier;
+    snprintf(flight->refused, sizeof flight->refused, "%s", flight->settle.account.credential);
+    if (flight->first == NULL) {
+        end_flight(flight);
+        return;
+    }
+    park(flight, flight->settle.failure);
+    if (!must_stay_parked(flight, directory_read(verifier->parts.directory)))
+        directory_poke(directory_of(verifier->parts.directory));
+}
+
 static void on_settled(struct store_op *op) {
     struct flight *flight = container_of(op, struct flight, settle.op);
     struct verifier *verifier = flight->verifier;
     struct store_settle *settle = &flight->settle;
     if (settle->outcome == STORE_AWAY)
         metrics_count(verifier->parts.metrics, METRIC_STORE_AWAY);
+    if (settle->again && settle->outcome == STORE_DONE) {
+        try_next_credential(flight);
+        return;
+    }
     if (!settle->answered) {
         fail_flight(flight, (struct ending){settle->failure, settle->ledger.billed, false});
         return;
@@ -398,6 +457,10 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
     settle->ledger.settled_at_ms = clock_unix_ms(verifier->parts.clock);
     settle->failure = failure_of(outcome);
     settle->answered = settle->failure == FAILURE_NONE;
+    settle->again = mark_of(outcome) != CREDENTIAL_GOOD;
+    if (settle->again)
+        directory_mark(directory_of(verifier->parts.directory), settle->account.credential,
+                       mark_of(outcome));
     if (settle->answered) {
         settle->answer = outcome->reply.answer;
         date_answer(flight, settle);
@@ -414,11 +477,14 @@ static void on_call_done(struct upstream_call *call, const struct upstream_outco
 static void call_upstream(struct flight *flight) {
     flight->stage = FLIGHT_CALLING;
     flight->call.done = on_call_done;
+    flight->call.credential = flight->admit.account.credential;
+    /* As it was when the lease was taken, or a reload could let the call outlive it. */
+    flight->call.timeout_ms = flight->admit.lease_ms - LEASE_SLACK_MS;
     if (upstream_start(flight->verifier->parts.upstream, &flight->call))
         return;
     const struct upstream_outcome outcome = {
         .end = UPSTREAM_NOT_SENT,
-        .cause = "no memory to begin the call",
+        .cause = flight->call.cause,
     };
     settle_flight(flight, &outcome);
 }
@@ -456,7 +522,7 @@ static void serve_closed(struct flight *flight) {
     struct verifier *verifier = flight->verifier;
     int64_t left_ms = flight->admit.reopens_at_ms - clock_unix_ms(verifier->parts.clock);
     struct verdict verdict;
-    fill_own(verifier, SOURCE_GUARD, RESULT_ABNORMAL, &verdict);
+    verdict_of_our_own(&verdict, SOURCE_GUARD, RESULT_ABNORMAL, now_s(verifier));
     verdict.answer.virtual_operator = flight->virtual_operator;
     verdict.retry_after_s = left_ms > 0 ? (left_ms + 999) / 1000 : 1;
     for_each_waiter(flight, visit_with_verdict, &verdict);
@@ -465,18 +531,72 @@ static void serve_closed(struct flight *flight) {
 
 static void serve_inferred(struct flight *flight) {
     struct verdict verdict;
-    fill_own(flight->verifier, SOURCE_INFERRED, RESULT_MISMATCH, &verdict);
+    verdict_of_our_own(&verdict, SOURCE_INFERRED, RESULT_MISMATCH, now_s(flight->verifier));
     verdict.answer.checked_at = flight->admit.proven_at;
     for_each_waiter(flight, visit_with_verdict, &verdict);
     end_flight(flight);
 }
 
+static void visit_with_refusal(struct waiter *waiter, void *arg) {
+    const struct store_admit *admit = arg;
+    bool empty = admit->finding.bound == BUDGET_EXHAUSTED;
+    if (!empty && strcmp(waiter->asker->client.id, admit->account.client_id) != 0)
+        return;
+    waiter->refusal = admit->finding;
+    fail_waiter(waiter, empty ? FAILURE_PACKAGE_EXHAUSTED : FAILURE_CLIENT_QUOTA_EXHAUSTED,
+                BILLED_NO, false);
+}
+
+/* One client's quota is not another's: who is left asks again, on the account of the next. */
+static void serve_refused(struct flight *flight) {
+    for_each_waiter(flight, visit_with_refusal, &flight->admit);
+    if (flight->first == NULL)
+        end_flight(flight);
+    else if (flight->verifier->draining)
+        fail_flight(flight, (struct ending){FAILURE_SHUTTING_DOWN, BILLED_NO, false});
+    else
+        admit_flight(flight);
+}
+
+static void serve_outdated(struct flight *flight) {
+    if (flight->first == NULL) {
+        end_flight(flight);
+        return;
+    }
+    park(flight, FAILURE_STORE_UNAVAILABLE);
+    directory_poke(directory_of(flight->verifier->parts.directory));
+}
+
+/* What the store told of the client's counts, and what a limit in shadow would have refused. */
+static void note_finding(const struct flight *flight) {
+    const struct store_admit *admit = &flight->admit;
+    const struct budget_finding *finding = &admit->finding;
+    bool told = admit->outcome == STORE_LEAD || admit->outcome == STORE_REFUSED;
+    if (!told || admit->budget.plan == NULL)
+        return;
+    int64_t at_ms = ledger_id_time_ms(&admit->id);
+    const struct period day = period_day(at_ms);
+    const struct period month = period_month(at_ms);
+    meter_note_used(flight->meter, day.end_ms, finding->day_used, month.end_ms,
+                    finding->month_used);
+    if (admit->outcome == STORE_LEAD && finding->bound != BUDGET_FITS)
+        atomic_fetch_add_explicit(&flight->meter->shadowed, 1, memory_order_relaxed);
+}
+
 static void on_admitted(struct store_op *op) {
     struct flight *flight = container_of(op, struct flight, admit.op);
     const struct store_admit *admit = &flight->admit;
+    note_finding(flight);
+    budget_plan_release(admit->budget.plan);
     switch (admit->outcome) {
     case STORE_LEAD:
         call_upstream(flight);
+        return;
+    case STORE_REFUSED:
+        serve_refused(flight);
+        return;
+    case STORE_OUTDATED:
+        serve_outdated(flight);
         return;
     case STORE_ANSWERED:
         if (admit->collapsed)
@@ -500,13 +620,31 @@ static void on_admitted(struct store_op *op) {
     }
 }
 
-/* Asks the store who leads, with the wish of whoever waits for the most. */
+static void take_account(struct flight *flight, struct budget_plan *plan) {
+    const struct asker_client *client = &flight->first->asker->client;
+    struct store_admit *admit = &flight->admit;
+    budget_plan_retain(plan);
+    admit->budget.plan = plan;
+    admit->budget.limits = client->limits;
+    flight->meter = client->meter;
+    snprintf(admit->account.client_id, sizeof admit->account.client_id, "%s", client->id);
+}
+
+/* Asks the store who leads, with the wish of whoever waits for the most, on the account of who came
+ * first. */
 static void admit_flight(struct flight *flight) {
     struct verifier *verifier = flight->verifier;
     struct store_admit *admit = &flight->admit;
+    const struct directory_snapshot *snapshot = directory_read(verifier->parts.directory);
+    if (snapshot->version < 0) {
+        serve_outdated(flight);
+        return;
+    }
     memset(admit, 0, sizeof *admit);
     flight->stage = FLIGHT_ADMITTING;
+    flight->refused[0] = '\0';
     flight->leader = flight->first;
+    take_account(flight, snapshot->plan);
     flight->id = ledger_id_make(clock_unix_ms(verifier->parts.clock));
     admit->op.done = on_admitted;
     admit->id = flight->id;
@@ -519,8 +657,6 @@ static void admit_flight(struct flight *flight) {
     admit->limit.window_ms = verifier->parts.config->number_limit_window_ms;
     admit->infer = verifier->parts.config->inference;
     admit->lease_ms = verifier->parts.config->upstream_timeout_ms + LEASE_SLACK_MS;
-    snprintf(admit->account.client_id, sizeof admit->account.client_id, "anonymous");
-    snprintf(admit->account.credential, sizeof admit->account.credential, "main");
     store_admit(verifier->parts.store, admit);
 }
 
@@ -552,10 +688,11 @@ static struct flight *new_flight(struct waiter *waiter) {
 
 /* Why this question may not open a flight now, or FAILURE_NONE. */
 static enum failure reason_not_to_ask(const struct verifier *verifier) {
+    const struct directory_snapshot *snapshot = directory_read(verifier->parts.directory);
     if (verifier->draining)
         return FAILURE_SHUTTING_DOWN;
-    if (!upstream_has_credential(verifier->parts.upstream))
-        return FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
+    if (snapshot->version >= 0 && snapshot->plan->count == 0)
+        return snapshot->no_plan;
     if (upstream_is_full(verifier->parts.upstream))
         return FAILURE_OVERLOADED;
     return FAILURE_NONE;
@@ -602,7 +739,7 @@ static void take_found(struct waiter *waiter) {
     }
     if (find->outcome == STORE_HIT) {
         memory_put(verifier->parts.memory, &waiter->digest, &find->answer);
-        if (judge_kept(verifier, waiter->asker, &find->answer, &verdict)) {
+        if (verdict_judge_kept(&verdict, &find->answer, &waiter->asker->wish, now_s(verifier))) {
             answer_waiter(waiter, &verdict);
             return;
         }
@@ -648,23 +785,23 @@ static bool serve_from_memory(const struct verifier *verifier, const struct aske
                               const struct digest *digest, struct verdict *verdict) {
     struct answer answer;
     return !asker->wish.no_cache && memory_get(verifier->parts.memory, digest, &answer) &&
-           judge_kept(verifier, asker, &answer, verdict);
+           verdict_judge_kept(verdict, &answer, &asker->wish, now_s(verifier));
 }
 
 bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict *verdict) {
     if (check_locally(verifier, &asker->triple, verdict)) {
-        count_verdict(verifier, verdict);
+        verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
     struct digest digest = digest_triple(verifier->parts.key, &asker->triple);
     if (serve_from_memory(verifier, asker, &digest, verdict)) {
-        count_verdict(verifier, verdict);
+        verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
     struct waiter *waiter = new_waiter(verifier, asker, &digest);
     if (waiter == NULL) {
         *verdict = (struct verdict){.failure = FAILURE_OVERLOADED};
-        count_verdict(verifier, verdict);
+        verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
     waiter->at_once = verdict;
@@ -687,6 +824,10 @@ struct verifier *verifier_new(const struct verifier_parts *parts) {
 
 void verifier_free(struct verifier *verifier) {
     free(verifier);
+}
+
+void verifier_set_config(struct verifier *verifier, const struct config *config) {
+    verifier->parts.config = config;
 }
 
 void verifier_drain(struct verifier *verifier) {

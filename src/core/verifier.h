@@ -4,12 +4,19 @@
  *
  *   ask ─ check ─ digest ─ memory ─ store_find ─┬─ kept and fresh enough ───────────────→ verdict
  *                                               └─ flight ─ store_admit ─┬─ answered ───→ verdict
- *                                                                        └─ lead ─ upstream_start
- *                                                        verdict ← store_settle ← done ─┘
+ *                                                             ↑          ├─ refused ────→ verdict
+ *                        a newer snapshot of the directory ───┤←─ parked ┴─ lead ─ upstream_start
+ *                                                             └─ parked ← store_settle ← done ─┤
+ *                                                                   verdict ← store_settle ←───┘
  *
  * What holds here: nothing is sent that store_admit did not admit; a call that was sent goes to its
  * end whoever still waits; the answer is durable before anybody is told, or the store is away and
  * keeps it for later. Exactly one verdict per asker.
+ *
+ * A flight asks for the money of the client who leads it. Where that is refused, those of the same
+ * client are told, and the next one leads. It is parked, and asks again with a newer snapshot of
+ * the directory, when its plan was outdated, and when upstream refused the credential: then with
+ * the next one.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +28,9 @@
 #include "core/failure.h"
 #include "core/freshness.h"
 #include "core/triple.h"
+#include "core/verdict.h"
+#include "money/budget.h"
+#include "money/directory.h"
 #include "runtime/clock.h"
 #include "runtime/config.h"
 #include "runtime/metrics.h"
@@ -30,46 +40,30 @@
 
 struct verifier;
 
-enum source {
-    SOURCE_UPSTREAM,
-    SOURCE_CACHE,
-    SOURCE_STALE,
-    SOURCE_INFERRED, /* the number is proven to be another's */
-    SOURCE_LOCAL,    /* refused by our own checks */
-    SOURCE_GUARD,    /* the number's window is closed */
-};
-
-/* Why it was not simply served from the cache (RFC 9211, 2.2). */
-enum forward { FORWARD_NONE, FORWARD_MISS, FORWARD_STALE, FORWARD_REQUEST, FORWARD_BYPASS };
-
-struct verdict {
-    enum failure failure; /* not FAILURE_NONE: there is no answer */
-    enum billed billed;   /* by this question: YES for the asker who led a billed call only */
-    enum source source;   /* the rest only with an answer */
-    enum result_kind kind;
-    enum forward forward;
-    bool stored;           /* the answer was put into the cache by this call */
-    bool collapsed;        /* it is the answer to another asker's call */
-    bool kept;             /* expires_at holds */
-    int64_t retry_after_s; /* with SOURCE_GUARD */
-    struct answer answer;
+/* On whose account a question is asked. */
+struct asker_client {
+    char id[LEDGER_NAME_SIZE];
+    struct budget_limits limits;
+    struct meter *meter; /* borrowed; lives as long as the directory */
 };
 
 /* One caller. Owned by the caller, in place until it has its verdict. */
 struct asker {
     void (*answered)(struct asker *asker, const struct verdict *verdict);
+    struct asker_client client;
     struct triple triple; /* canonical */
     struct freshness_wish wish;
     int64_t wait_ms; /* how long it is willing to wait */
 };
 
-/* All borrowed for the verifier's life. */
+/* All borrowed for the verifier's life; `config` until there is another. */
 struct verifier_parts {
     uv_loop_t *loop;
     const struct clock *clock;
     const struct config *config;
     const struct digest_key *key;
     struct store_client *store;
+    struct directory_reader *directory;
     struct memory *memory;
     struct upstream *upstream;
     struct metrics_row *metrics;
@@ -78,12 +72,19 @@ struct verifier_parts {
 /* NULL: no memory. */
 struct verifier *verifier_new(const struct verifier_parts *parts);
 
+/* Other settings from now on; between two turns of its loop. */
+void verifier_set_config(struct verifier *verifier, const struct config *config);
+
 /* It must be idle. */
 void verifier_free(struct verifier *verifier);
 
 /* True: `verdict` is filled, now. False: `answered` will be called, never before this returns. */
 bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict *verdict)
     __attribute__((warn_unused_result));
+
+/* A new snapshot was taken, or a refresh that was asked for is over: flights that waited for it ask
+ * again. */
+void verifier_directory_changed(struct verifier *verifier);
 
 /* From now on only what is kept, or already under way, is answered. */
 void verifier_drain(struct verifier *verifier);

@@ -1,6 +1,9 @@
 #include "http/problem.h"
 
 #include "http/response.h"
+#include "http/server.h"
+#include "http/service.h"
+#include "runtime/clock.h"
 #include "runtime/text.h"
 
 const struct problem_info problem_table[PROBLEMS] = {
@@ -9,6 +12,9 @@ const struct problem_info problem_table[PROBLEMS] = {
     [PROBLEM_UNAUTHENTICATED] = {"unauthenticated", 401, "A valid key or token is needed",
                                  "Send a client key as Authorization: Bearer, as X-API-Key or as "
                                  "Authorization: APPCODE.",
+                                 false, 0},
+    [PROBLEM_CLIENT_DISABLED] = {"client_disabled", 403, "This client is switched off",
+                                 "The operator has disabled the client that the key belongs to.",
                                  false, 0},
     [PROBLEM_REFRESH_NOT_ALLOWED] = {"refresh_not_allowed", 403,
                                      "This client may not force a new call",
@@ -25,6 +31,9 @@ const struct problem_info problem_table[PROBLEMS] = {
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405,
                                     "The resource does not know this method",
                                     "The Allow header lists the methods it knows.", false, 0},
+    [PROBLEM_CONFLICT] = {"conflict", 409, "It is not as the request takes it to be",
+                          "There is another one under this id, or it was changed meanwhile.", false,
+                          0},
     [PROBLEM_BODY_TOO_LARGE] = {"body_too_large", 413, "The body is too large",
                                 "A question's body has at most 16 KiB.", false, 0},
     [PROBLEM_URI_TOO_LONG] = {"uri_too_long", 414, "The address is too long",
@@ -32,6 +41,13 @@ const struct problem_info problem_table[PROBLEMS] = {
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415,
                                         "The body must be application/json",
                                         "Send Content-Type: application/json in UTF-8.", false, 0},
+    [PROBLEM_RATE_LIMITED] = {"rate_limited", 429, "This client asks too fast",
+                              "More requests came than the client's rate and burst allow.", true,
+                              1},
+    [PROBLEM_CLIENT_QUOTA_EXHAUSTED] = {"client_quota_exhausted", 429,
+                                        "This client has used up what it may spend",
+                                        "Answers that are known already are still served.", true,
+                                        60},
     [PROBLEM_UPSTREAM_INVALID_REPLY] = {"upstream_invalid_reply", 502,
                                         "Upstream's reply makes no sense",
                                         "The reply had no readable status and was not kept.", true,
@@ -75,12 +91,39 @@ enum problem problem_of(enum failure failure) {
         [FAILURE_UPSTREAM_TIMEOUT] = PROBLEM_UPSTREAM_TIMEOUT,
         [FAILURE_OVERLOADED] = PROBLEM_OVERLOADED,
         [FAILURE_SHUTTING_DOWN] = PROBLEM_SHUTTING_DOWN,
+        [FAILURE_CLIENT_QUOTA_EXHAUSTED] = PROBLEM_CLIENT_QUOTA_EXHAUSTED,
     };
     return by_failure[failure];
 }
 
-static struct MHD_Response *make_response(struct request *request, enum problem problem,
-                                          const char *detail, enum billed billed) {
+static void add_finding(struct text *json, const struct budget_finding *finding) {
+    char resets_at[CLOCK_RFC3339_SIZE];
+    text_add(json, ",\"limit\":");
+    text_add_number(json, finding->limit);
+    text_add(json, ",\"used\":");
+    text_add_number(json, finding->used);
+    text_add(json, ",\"resetsAt\":");
+    if (finding->resets_at_ms == 0) {
+        text_add(json, "null");
+        return;
+    }
+    clock_format_rfc3339(finding->resets_at_ms / 1000, resets_at);
+    text_add_json(json, resets_at);
+}
+
+/* In seconds; 0: nobody can say. */
+static int64_t retry_after(const struct request *request, enum problem problem,
+                           const struct budget_finding *finding) {
+    if (finding == NULL || finding->resets_at_ms == 0)
+        return problem_table[problem].retry_after_s;
+    const struct clock *clock = server_service(request->server)->clock;
+    int64_t left_ms = finding->resets_at_ms - clock_unix_ms(clock);
+    return left_ms > 0 ? (left_ms + 999) / 1000 : 1;
+}
+
+struct MHD_Response *problem_response(struct request *request, enum problem problem,
+                                      const char *detail, enum billed billed,
+                                      const struct budget_finding *finding) {
     static const char *const billed_json[] = {"false", "true", "\"unknown\""};
     const struct problem_info *info = &problem_table[problem];
     char body[2048];
@@ -91,12 +134,16 @@ static struct MHD_Response *make_response(struct request *request, enum problem 
     text_add_json(&json, detail != NULL ? detail : info->detail);
     text_addf(&json, ",\"code\":\"%s\",\"requestId\":", info->code);
     text_add_json(&json, request->id);
-    text_addf(&json, ",\"billed\":%s,\"retryable\":%s}\n", billed_json[billed],
+    text_addf(&json, ",\"billed\":%s,\"retryable\":%s", billed_json[billed],
               info->retryable ? "true" : "false");
+    if (finding != NULL)
+        add_finding(&json, finding);
+    text_add(&json, "}\n");
     struct MHD_Response *response =
         response_new(request, "application/problem+json", body, json.size);
-    if (info->retry_after_s > 0)
-        response_add_number(response, "Retry-After", info->retry_after_s);
+    int64_t retry_after_s = retry_after(request, problem, finding);
+    if (retry_after_s > 0)
+        response_add_number(response, "Retry-After", retry_after_s);
     if (problem == PROBLEM_UNAUTHENTICATED)
         response_add(response, "WWW-Authenticate", "Bearer realm=\"sanyao\"");
     return response;
@@ -105,12 +152,18 @@ static struct MHD_Response *make_response(struct request *request, enum problem 
 void problem_answer(struct request *request, enum problem problem, const char *detail,
                     enum billed billed) {
     request_answer(request, problem_table[problem].http_status,
-                   make_response(request, problem, detail, billed));
+                   problem_response(request, problem, detail, billed, NULL));
+}
+
+void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
+                          const struct budget_finding *finding) {
+    request_answer(request, problem_table[problem].http_status,
+                   problem_response(request, problem, detail, BILLED_NO, finding));
 }
 
 void problem_answer_not_allowed(struct request *request, const char *allowed) {
     struct MHD_Response *response =
-        make_response(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, BILLED_NO);
+        problem_response(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, BILLED_NO, NULL);
     response_add(response, "Allow", allowed);
     request_answer(request, problem_table[PROBLEM_METHOD_NOT_ALLOWED].http_status, response);
 }

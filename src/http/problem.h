@@ -4,18 +4,23 @@
  */
 #include "core/failure.h"
 #include "http/request.h"
+#include "money/budget.h"
 
 enum problem {
     PROBLEM_MALFORMED_REQUEST,
     PROBLEM_UNAUTHENTICATED,
+    PROBLEM_CLIENT_DISABLED,
     PROBLEM_REFRESH_NOT_ALLOWED,
     PROBLEM_GET_DISABLED,
     PROBLEM_ADMIN_DISABLED,
     PROBLEM_NOT_FOUND,
     PROBLEM_METHOD_NOT_ALLOWED,
+    PROBLEM_CONFLICT,
     PROBLEM_BODY_TOO_LARGE,
     PROBLEM_URI_TOO_LONG,
     PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+    PROBLEM_RATE_LIMITED,
+    PROBLEM_CLIENT_QUOTA_EXHAUSTED,
     PROBLEM_UPSTREAM_INVALID_REPLY,
     PROBLEM_UPSTREAM_REFUSED_CREDENTIAL,
     PROBLEM_PACKAGE_EXHAUSTED,
@@ -44,6 +49,17 @@ enum problem problem_of(enum failure failure);
 /* `detail` NULL: the table's. It never holds a value from the request. */
 void problem_answer(struct request *request, enum problem problem, const char *detail,
                     enum billed billed);
+
+/* A refusal by what may be spent, which costs nothing. The members limit, used and resetsAt tell
+ * what it was decided on, and Retry-After when that begins anew. */
+void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
+                          const struct budget_finding *finding);
+
+/* The reply alone, for whoever has headers to add; `finding` NULL: none. It is answered with the
+ * problem's own http_status. NULL without memory, as response_new. */
+struct MHD_Response *problem_response(struct request *request, enum problem problem,
+                                      const char *detail, enum billed billed,
+                                      const struct budget_finding *finding);
 
 /* 405 with its Allow header. */
 void problem_answer_not_allowed(struct request *request, const char *allowed);

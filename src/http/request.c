@@ -93,6 +93,16 @@ static void take_content_type(struct head *head, const char *value, size_t size)
     head->request->content_type = value;
 }
 
+static void take_authorization(struct head *head, const char *value, size_t size) {
+    (void)size;
+    head->request->authorization = value;
+}
+
+static void take_api_key(struct head *head, const char *value, size_t size) {
+    (void)size;
+    head->request->api_key = value;
+}
+
 static void take_cache_control(struct head *head, const char *value, size_t size) {
     (void)size;
     append_list(head->request, head->request->cache_control, value);
@@ -122,6 +132,8 @@ static const struct {
     {"Content-Length", 14, take_content_length},
     {"Transfer-Encoding", 17, take_transfer_encoding},
     {"Content-Type", 12, take_content_type},
+    {"Authorization", 13, take_authorization},
+    {"X-API-Key", 9, take_api_key},
     {"Cache-Control", 13, take_cache_control},
     {"Prefer", 6, take_prefer},
     {"X-Request-Id", 12, take_request_id},

@@ -20,6 +20,7 @@ struct server;
 #define REQUEST_ID_SIZE          65
 #define REQUEST_TRACEPARENT_SIZE 64
 #define REQUEST_HEADER_LIST_SIZE 512
+#define REQUEST_RATE_SIZE        64
 
 enum request_state { REQUEST_NEW, REQUEST_READING, REQUEST_WAITING, REQUEST_ANSWERED };
 
@@ -37,6 +38,11 @@ struct request {
     char id[REQUEST_ID_SIZE];
     char traceparent[REQUEST_TRACEPARENT_SIZE]; /* empty: none, or not valid */
     const char *content_type;                   /* the library's, or NULL */
+    const char *authorization;                  /* the same */
+    const char *api_key;                        /* the same: X-API-Key */
+    char
+        rate_policy[REQUEST_RATE_SIZE]; /* what the reply says of the caller's limit; empty: none */
+    char rate_limit[REQUEST_RATE_SIZE];
     char cache_control[REQUEST_HEADER_LIST_SIZE];
     char prefer[REQUEST_HEADER_LIST_SIZE];
     char *body; /* owned; NULL: none */

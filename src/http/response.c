@@ -15,6 +15,10 @@ static void add_common(const struct request *request, struct MHD_Response *respo
     response_add(response, "X-Request-Id", request->id);
     if (request->traceparent[0] != '\0')
         response_add(response, "traceparent", request->traceparent);
+    if (request->rate_limit[0] != '\0') {
+        response_add(response, "RateLimit-Policy", request->rate_policy);
+        response_add(response, "RateLimit", request->rate_limit);
+    }
     if (request->close || service_is_draining(server_service(request->server)))
         response_add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }

@@ -3,7 +3,8 @@
  * response: a reply with the headers that every one of ours carries.
  *
  * Cache-Control: no-store (no gateway may keep people's data), X-Request-Id, and traceparent when
- * the caller sent one; Connection: close when the connection ends with it.
+ * the caller sent one; RateLimit and RateLimit-Policy where the caller has limits; Connection:
+ * close when the connection ends with it.
  */
 #include <stddef.h>
 #include <stdint.h>

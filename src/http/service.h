@@ -21,12 +21,12 @@ struct service {
     const struct config *config;
     const struct clock *clock;
     struct store *store;
-    struct store_client *store_client; /* of the admin listener, on its loop; else NULL */
+    struct store_client *store_client; /* of the main loop, for the admin listener; else NULL */
     int pages;                         /* of the ledger being read through it */
     bool ending;                       /* no more of them may be asked for */
     struct verifier *verifier;         /* NULL on the admin listener */
     struct directory_reader *clients;  /* the worker's; NULL on the admin listener */
-    struct directory *directory;       /* of the admin listener, on its loop; else NULL */
+    struct directory *directory;       /* the same */
     /* Of the admin listener: takes the settings and secrets anew. True: `changes_owned` is a JSON
      * array of {"key","before","after"}, secrets masked. False with a complaint: refused whole, the
      * old ones go on. */

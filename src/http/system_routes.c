@@ -1,5 +1,7 @@
 #include "http/system_routes.h"
 
+#include <string.h>
+
 #include "http/response.h"
 #include "http/service.h"
 #include "runtime/text.h"
@@ -22,19 +24,41 @@ static void add_check(struct text *json, const char *name, const char *found) {
     text_add_json(json, found);
 }
 
+/* "ok", or why nothing can be sent whatever was bought. */
+static const char *credential_state(const struct service *service,
+                                    const struct directory_snapshot *snapshot) {
+    if (service->config->credential_count == 0)
+        return "no AppCode is set";
+    if (snapshot->version >= 0 && snapshot->plan->count == 0 &&
+        snapshot->no_plan == FAILURE_UPSTREAM_REFUSED_CREDENTIAL)
+        return "upstream refuses every AppCode";
+    return "ok";
+}
+
+static const char *balance_state(const struct directory_snapshot *snapshot) {
+    if (snapshot->version < 0)
+        return "unknown";
+    return directory_is_metered(snapshot) ? "metered" : "unmetered";
+}
+
 void system_readyz(struct request *request, struct service *service) {
+    const struct directory_snapshot *snapshot = service->clients != NULL
+                                                    ? directory_read(service->clients)
+                                                    : directory_now(service->directory);
     struct complaint store_says = {"ok"};
     bool store_works = store_ready(service->store, &store_says);
-    bool has_credential = service->config->appcode != NULL;
+    if (store_works && snapshot->version < 0)
+        store_works = complain(&store_says, "clients and packages have not been read yet");
+    const char *credential = credential_state(service, snapshot);
     bool draining = service_is_draining(service);
-    bool ready = store_works && has_credential && !draining;
+    bool ready = store_works && strcmp(credential, "ok") == 0 && !draining;
     char body[2048];
     struct text json = text_over(body, sizeof body);
     text_addf(&json, "{\"status\":\"%s\",\"checks\":{\"process\":\"%s\"",
               ready ? "ready" : "not_ready", draining ? "draining" : "ok");
     add_check(&json, "store", store_works ? "ok" : store_says.text);
-    add_check(&json, "credential", has_credential ? "ok" : "no AppCode is set");
-    text_add(&json, "},\"balance\":\"unmetered\"}\n");
+    add_check(&json, "credential", credential);
+    text_addf(&json, "},\"balance\":\"%s\"}\n", balance_state(snapshot));
     struct MHD_Response *response = response_new(request, JSON_TYPE, body, json.size);
     if (!ready)
         response_add_number(response, "Retry-After", 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/caller.h"
 #include "http/problem.h"
 #include "http/question.h"
 #include "http/response.h"
@@ -25,6 +26,7 @@ struct question {
     struct asker asker;
     struct request *request;
     struct service *service;
+    struct caller caller;
     form write;
     int64_t preferred_wait_s; /* -1: none was preferred */
 };
@@ -147,19 +149,37 @@ static void answer_with(const struct question *question, const struct verdict *v
     request_answer(request, MHD_HTTP_OK, response);
 }
 
-/* The one failure whose general words would mislead: nobody refused, there is nothing to refuse. */
-static const char *detail_of(const struct service *service, enum failure failure) {
-    if (failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL && service->config->appcode == NULL)
+/* Failures whose general words would mislead. */
+static const char *detail_of(const struct service *service, const struct verdict *verdict) {
+    if (verdict->failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL &&
+        service->config->credential_count == 0)
         return "No AppCode is set; the operator must set `appcode`.";
+    if (verdict->failure == FAILURE_CLIENT_QUOTA_EXHAUSTED &&
+        verdict->finding.bound == BUDGET_RESERVED)
+        return "What is left of the balance is kept for other clients.";
     return NULL;
 }
 
+static bool is_quota(const struct verdict *verdict) {
+    return verdict->failure == FAILURE_CLIENT_QUOTA_EXHAUSTED ||
+           (verdict->failure == FAILURE_PACKAGE_EXHAUSTED && verdict->finding.bound != BUDGET_FITS);
+}
+
+static void answer_with_problem(const struct question *question, const struct verdict *verdict) {
+    const char *detail = detail_of(question->service, verdict);
+    enum problem problem = problem_of(verdict->failure);
+    if (is_quota(verdict))
+        problem_answer_quota(question->request, problem, detail, &verdict->finding);
+    else
+        problem_answer(question->request, problem, detail, verdict->billed);
+}
+
 static void conclude(struct question *question, const struct verdict *verdict) {
+    caller_tell_limit(question->request, question->service, &question->caller);
     if (verdict->failure == FAILURE_NONE)
         answer_with(question, verdict);
     else
-        problem_answer(question->request, problem_of(verdict->failure),
-                       detail_of(question->service, verdict->failure), verdict->billed);
+        answer_with_problem(question, verdict);
     triple_wipe(&question->asker.triple);
 }
 
@@ -172,13 +192,6 @@ static void on_answered(struct asker *asker, const struct verdict *verdict) {
 static bool refuse(struct request *request, enum problem problem, const char *detail) {
     problem_answer(request, problem, detail, BILLED_NO);
     return false;
-}
-
-/* Without clients there is no key that could be right. */
-static bool authenticate(struct request *request, const struct service *service) {
-    if (service->config->auth == CONFIG_AUTH_OFF)
-        return true;
-    return refuse(request, PROBLEM_UNAUTHENTICATED, NULL);
 }
 
 static bool read_directives(struct question *question) {
@@ -194,7 +207,7 @@ static bool read_directives(struct question *question) {
         return refuse(request, PROBLEM_MALFORMED_REQUEST,
                       "Cache-Control holds a directive whose value is not a number of seconds.");
     if ((wish->no_cache || wish->max_age == 0) && !wish->only_if_cached &&
-        !config->anonymous_refresh)
+        !question->caller.refresh)
         return refuse(request, PROBLEM_REFRESH_NOT_ALLOWED, NULL);
     question->asker.wait_ms = config->request_timeout_ms;
     question->preferred_wait_s = -1;
@@ -215,7 +228,8 @@ static void ask(struct question *question) {
 }
 
 /* Kept by the request and freed with it. */
-static struct question *new_question(struct request *request, struct service *service, form write) {
+static struct question *new_question(struct request *request, struct service *service,
+                                     const struct caller *caller, form write) {
     struct question *question = malloc(sizeof *question);
     if (question == NULL) {
         problem_answer(request, PROBLEM_OVERLOADED, NULL, BILLED_NO);
@@ -223,6 +237,8 @@ static struct question *new_question(struct request *request, struct service *se
     }
     question->request = request;
     question->service = service;
+    question->caller = *caller;
+    question->asker.client = caller->account;
     question->write = write;
     request->work = question;
     request->work_size = sizeof *question;
@@ -238,13 +254,14 @@ static bool is_json(const char *content_type) {
 
 void verify_post(struct request *request, struct service *service) {
     struct complaint complaint;
-    if (!authenticate(request, service))
+    struct caller caller;
+    if (!caller_admit(request, service, &caller))
         return;
     if (!is_json(request->content_type)) {
         problem_answer(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, BILLED_NO);
         return;
     }
-    struct question *question = new_question(request, service, write_ours);
+    struct question *question = new_question(request, service, &caller, write_ours);
     if (question == NULL)
         return;
     if (question_read_json(request->body != NULL ? request->body : "", request->body_size,
@@ -279,9 +296,9 @@ static enum MHD_Result on_parameter(void *arg, enum MHD_ValueKind kind, const ch
     return MHD_NO;
 }
 
-static void ask_by_query(struct request *request, struct service *service, form write,
-                         bool strict) {
-    struct question *question = new_question(request, service, write);
+static void ask_by_query(struct request *request, struct service *service,
+                         const struct caller *caller, form write, bool strict) {
+    struct question *question = new_question(request, service, caller, write);
     if (question == NULL)
         return;
     struct query query = {.triple = &question->asker.triple, .strict = strict};
@@ -294,15 +311,17 @@ static void ask_by_query(struct request *request, struct service *service, form 
 }
 
 void verify_get(struct request *request, struct service *service) {
-    if (!authenticate(request, service))
+    struct caller caller;
+    if (!caller_admit(request, service, &caller))
         return;
     if (service->config->get)
-        ask_by_query(request, service, write_ours, true);
+        ask_by_query(request, service, &caller, write_ours, true);
     else
         problem_answer(request, PROBLEM_GET_DISABLED, NULL, BILLED_NO);
 }
 
 void verify_drop_in(struct request *request, struct service *service) {
-    if (authenticate(request, service))
-        ask_by_query(request, service, write_drop_in, false);
+    struct caller caller;
+    if (caller_admit(request, service, &caller))
+        ask_by_query(request, service, &caller, write_drop_in, false);
 }

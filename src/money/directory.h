@@ -72,6 +72,8 @@ struct directory_parts {
     uv_loop_t *loop;
     const struct clock *clock;
     struct store_client *store; /* attached to the same loop; the directory is its watcher */
+    int64_t poll_ms;            /* a notice may be lost: read this often; 0: every 10 seconds */
+    int64_t look_ms;            /* hits and what was used, this often; 0: every 5 seconds */
 };
 
 /* Borrowed for its life. NULL with a complaint. Begins to read at once. */

@@ -17,19 +17,11 @@
 #define NOTE_SIZE        512
 #define CREDENTIALS_NAME "CREDENTIALS_DIRECTORY"
 
-struct loader {
-    const struct config_sources *sources;
-    struct config *config;
-    struct config_file file;
-    struct complaint *complaint;
-};
-
 static bool no_memory(struct complaint *complaint) {
     return complain(complaint, "no memory for the settings");
 }
 
-__attribute__((format(printf, 2, 3))) static bool warn(struct loader *loader, const char *format,
-                                                       ...) {
+bool config_warn(struct config_loader *loader, const char *format, ...) {
     char text[NOTE_SIZE];
     va_list args;
     va_start(args, format);
@@ -41,7 +33,7 @@ __attribute__((format(printf, 2, 3))) static bool warn(struct loader *loader, co
 
 /* Gives row `i` its value and says where it came from. */
 __attribute__((format(printf, 4, 5))) static bool
-take(struct loader *loader, size_t i, union config_value value, const char *format, ...) {
+take(struct config_loader *loader, size_t i, union config_value value, const char *format, ...) {
     char text[NOTE_SIZE];
     va_list args;
     va_start(args, format);
@@ -60,12 +52,19 @@ static bool is_below(const char *path, const char *directory) {
 }
 
 /* Those directories belong to the container or to systemd, and so do their modes. */
-static bool mode_is_ours(const struct loader *loader, const char *path) {
+static bool mode_is_ours(const struct config_loader *loader, const char *path) {
     return !is_below(path, loader->sources->run_secrets) &&
            !is_below(path, config_variable(loader->sources->environment, CREDENTIALS_NAME));
 }
 
-static bool take_text(struct loader *loader, size_t i, const char *path, const char *place,
+bool config_warn_exposed(struct config_loader *loader, const char *key, const char *path) {
+    return !mode_is_ours(loader, path) ||
+           config_warn(loader,
+                       "%s: %s holds a secret, but other users may read or change it; chmod 600",
+                       key, path);
+}
+
+static bool take_text(struct config_loader *loader, size_t i, const char *path, const char *place,
                       const struct secret *secret) {
     const struct config_setting *setting = &config_table[i];
     union config_value value = {0};
@@ -76,14 +75,11 @@ static bool take_text(struct loader *loader, size_t i, const char *path, const c
     bool is_secret = config_value_is_secret(setting, value);
     if (!take(loader, i, value, "%s (%s)", path, place))
         return false;
-    if (!is_secret || !secret->exposed || !mode_is_ours(loader, path))
-        return true;
-    return warn(loader, "%s: %s holds a secret, but other users may read or change it; chmod 600",
-                setting->key, path);
+    return !is_secret || !secret->exposed || config_warn_exposed(loader, setting->key, path);
 }
 
 /* `place` is where the path was named. */
-static bool take_file(struct loader *loader, size_t i, const char *path, const char *place) {
+static bool take_file(struct config_loader *loader, size_t i, const char *path, const char *place) {
     struct secret secret;
     struct complaint why;
     if (secret_read(path, &secret, &why) != SECRET_READ)
@@ -93,7 +89,7 @@ static bool take_file(struct loader *loader, size_t i, const char *path, const c
     return good;
 }
 
-static bool from_directory(struct loader *loader, size_t i, const char *directory,
+static bool from_directory(struct config_loader *loader, size_t i, const char *directory,
                            const char *place, bool *found) {
     char name[CONFIG_NAME_SIZE];
     char path[4096];
@@ -117,7 +113,7 @@ static bool from_directory(struct loader *loader, size_t i, const char *director
 
 /* ---- the places, in their order ---- */
 
-static bool from_environment(struct loader *loader, size_t i, bool *found) {
+static bool from_environment(struct config_loader *loader, size_t i, bool *found) {
     char variable[CONFIG_NAME_SIZE];
     char file_variable[CONFIG_NAME_SIZE + 8];
     config_variable_name(&config_table[i], variable);
@@ -143,7 +139,7 @@ static bool from_environment(struct loader *loader, size_t i, bool *found) {
                     text[0] == '\0' ? " (it is set but empty; unset it for the default)" : "");
 }
 
-static bool from_file(struct loader *loader, size_t i, bool *found) {
+static bool from_file(struct config_loader *loader, size_t i, bool *found) {
     char place[NOTE_SIZE];
     if (!loader->file.rows[i].present)
         return true;
@@ -156,17 +152,17 @@ static bool from_file(struct loader *loader, size_t i, bool *found) {
     return take(loader, i, value, "%s", place);
 }
 
-static bool from_credentials(struct loader *loader, size_t i, bool *found) {
+static bool from_credentials(struct config_loader *loader, size_t i, bool *found) {
     const char *directory = config_variable(loader->sources->environment, CREDENTIALS_NAME);
     return from_directory(loader, i, directory, CREDENTIALS_NAME, found);
 }
 
-static bool from_run_secrets(struct loader *loader, size_t i, bool *found) {
+static bool from_run_secrets(struct config_loader *loader, size_t i, bool *found) {
     const char *directory = loader->sources->run_secrets;
     return from_directory(loader, i, directory, directory, found);
 }
 
-static bool from_default(struct loader *loader, size_t i, bool *found) {
+static bool from_default(struct config_loader *loader, size_t i, bool *found) {
     union config_value value = {0};
     struct complaint why;
     *found = true;
@@ -176,8 +172,8 @@ static bool from_default(struct loader *loader, size_t i, bool *found) {
     return take(loader, i, value, "default");
 }
 
-static bool load_row(struct loader *loader, size_t i) {
-    static bool (*const places[])(struct loader *, size_t, bool *) = {
+static bool load_row(struct config_loader *loader, size_t i) {
+    static bool (*const places[])(struct config_loader *, size_t, bool *) = {
         from_environment, from_file, from_credentials, from_run_secrets, from_default};
     bool found = false;
     for (size_t place = 0; !found; place++) {
@@ -189,14 +185,12 @@ static bool load_row(struct loader *loader, size_t i) {
 
 /* ---- what must hold between settings ---- */
 
-static const char *source_of(const struct config *config, size_t offset) {
+const char *config_source_at(const struct config *config, size_t offset) {
     size_t i = 0;
     while (config_table[i].offset != offset)
         i++;
     return config->source[i];
 }
-
-#define SOURCE(config, member) source_of((config), offsetof(struct config, member))
 
 /* Port 0 is another port each time. */
 static bool is_same_address(const char *a, const char *b) {
@@ -205,7 +199,7 @@ static bool is_same_address(const char *a, const char *b) {
     return strcmp(a, b) == 0 && !any_port;
 }
 
-static bool check_listeners(struct loader *loader) {
+static bool check_listeners(struct config_loader *loader) {
     const struct config *config = loader->config;
     for (size_t i = 0; config->listen[i] != NULL; i++) {
         const char *address = config->listen[i];
@@ -213,7 +207,7 @@ static bool check_listeners(struct loader *loader) {
             return complain(loader->complaint,
                             "auth (%s): \"off\" is accepted only when every address of listen (%s) "
                             "is loopback or a Unix socket; item %zu is neither",
-                            SOURCE(config, auth), SOURCE(config, listen), i + 1);
+                            CONFIG_SOURCE(config, auth), CONFIG_SOURCE(config, listen), i + 1);
         bool repeated = is_same_address(address, config->admin_listen);
         for (size_t j = 0; j < i; j++)
             repeated = repeated || is_same_address(address, config->listen[j]);
@@ -221,78 +215,81 @@ static bool check_listeners(struct loader *loader) {
             return complain(loader->complaint,
                             "listen (%s): item %zu is the same address as another item's or as "
                             "admin.listen (%s)",
-                            SOURCE(config, listen), i + 1, SOURCE(config, admin_listen));
+                            CONFIG_SOURCE(config, listen), i + 1,
+                            CONFIG_SOURCE(config, admin_listen));
     }
     if (config->admin_listen[0] != '\0' && !config_is_local(config->admin_listen))
         return complain(loader->complaint,
                         "admin.listen (%s): must be loopback or a Unix socket: its metrics ask for "
                         "no token",
-                        SOURCE(config, admin_listen));
+                        CONFIG_SOURCE(config, admin_listen));
     return true;
 }
 
-static bool check_upstream(struct loader *loader) {
+static bool check_upstream(struct config_loader *loader) {
     const struct config *config = loader->config;
     if (config->upstream_timeout_ms <= config->upstream_connect_timeout_ms)
         return complain(loader->complaint,
                         "upstream.timeout (%s): must be longer than upstream.connect_timeout (%s), "
                         "which is a part of it",
-                        SOURCE(config, upstream_timeout_ms),
-                        SOURCE(config, upstream_connect_timeout_ms));
+                        CONFIG_SOURCE(config, upstream_timeout_ms),
+                        CONFIG_SOURCE(config, upstream_connect_timeout_ms));
     if (config->upstream_ca_file[0] != '\0' && access(config->upstream_ca_file, R_OK) != 0)
         return complain(loader->complaint, "upstream.ca_file (%s): the file cannot be read: %s",
-                        SOURCE(config, upstream_ca_file), strerror(errno));
+                        CONFIG_SOURCE(config, upstream_ca_file), strerror(errno));
     if (config_url_is_plain(config->upstream_url) && !config_url_is_local(config->upstream_url))
-        return warn(loader,
-                    "upstream.url (%s): http:// sends the AppCode and people's data "
-                    "unencrypted; use https://",
-                    SOURCE(config, upstream_url));
+        return config_warn(loader,
+                           "upstream.url (%s): http:// sends the AppCode and people's data "
+                           "unencrypted; use https://",
+                           CONFIG_SOURCE(config, upstream_url));
     return true;
 }
 
-static bool check_appcode(struct loader *loader) {
-    return loader->config->appcode != NULL ||
-           warn(loader, "appcode: none is set, so upstream cannot be asked; give one with "
-                        "SANYAO_APPCODE_FILE");
+static bool check_appcode(struct config_loader *loader) {
+    return loader->config->credential_count > 0 ||
+           config_warn(loader, "appcode: none is set, so upstream cannot be asked; give one with "
+                               "SANYAO_APPCODE_FILE");
 }
 
-static bool check_shared_store(struct loader *loader) {
+static bool check_shared_store(struct config_loader *loader) {
     const struct config *config = loader->config;
     bool shared = config_store_is_shared(config->store_url);
     if (config->store_ledger_url[0] != '\0' && !shared)
         return complain(loader->complaint,
                         "store.ledger_url (%s): only beside a Redis can the ledger be elsewhere, "
                         "and store.url (%s) is the embedded store",
-                        SOURCE(config, store_ledger_url), SOURCE(config, store_url));
+                        CONFIG_SOURCE(config, store_ledger_url), CONFIG_SOURCE(config, store_url));
     if (shared && config->hash_key == NULL)
         return complain(loader->complaint,
                         "hash.key: must be given when store.url (%s) is a Redis, the same to all "
                         "who share it; give it with SANYAO_HASH_KEY_FILE",
-                        SOURCE(config, store_url));
+                        CONFIG_SOURCE(config, store_url));
     /* A lost window is restored from the journals. */
     if (shared && config->journal_keep_ms < config->number_limit_window_ms)
         return complain(loader->complaint,
                         "journal.keep (%s): must not be shorter than number_limit.window (%s)",
-                        SOURCE(config, journal_keep_ms), SOURCE(config, number_limit_window_ms));
+                        CONFIG_SOURCE(config, journal_keep_ms),
+                        CONFIG_SOURCE(config, number_limit_window_ms));
     return true;
 }
 
-static bool check_store(struct loader *loader) {
+static bool check_store(struct config_loader *loader) {
     const struct config *config = loader->config;
     if (!check_shared_store(loader))
         return false;
     if (config->store_ca_file[0] != '\0' && access(config->store_ca_file, R_OK) != 0)
         return complain(loader->complaint, "store.ca_file (%s): the file cannot be read: %s",
-                        SOURCE(config, store_ca_file), strerror(errno));
+                        CONFIG_SOURCE(config, store_ca_file), strerror(errno));
     const char *warning = config_store_warning(config->store_url);
-    if (warning != NULL && !warn(loader, "store.url (%s): %s", SOURCE(config, store_url), warning))
+    if (warning != NULL &&
+        !config_warn(loader, "store.url (%s): %s", CONFIG_SOURCE(config, store_url), warning))
         return false;
     warning = config_store_warning(config->store_ledger_url);
-    return warning == NULL ||
-           warn(loader, "store.ledger_url (%s): %s", SOURCE(config, store_ledger_url), warning);
+    return warning == NULL || config_warn(loader, "store.ledger_url (%s): %s",
+                                          CONFIG_SOURCE(config, store_ledger_url), warning);
 }
 
-static bool check_together(struct loader *loader) {
+static bool check_together(struct config_loader *loader) {
     return check_listeners(loader) && check_store(loader) && check_upstream(loader) &&
            check_appcode(loader);
 }
@@ -308,7 +305,7 @@ static int64_t processors(void) {
     return count < 1 ? 1 : count > WORKERS_MOST ? WORKERS_MOST : count;
 }
 
-static bool choose_path(struct loader *loader) {
+static bool choose_path(struct config_loader *loader) {
     const char *variable = config_variable(loader->sources->environment, "SANYAO_CONFIG");
     const char *path = loader->sources->path;
     if (path == NULL && variable != NULL && variable[0] == '\0')
@@ -326,7 +323,7 @@ static bool choose_path(struct loader *loader) {
     return loader->config->path != NULL || no_memory(loader->complaint);
 }
 
-static bool load(struct loader *loader) {
+static bool load(struct config_loader *loader) {
     if (!choose_path(loader) ||
         !config_environment_check(loader->sources->environment, loader->complaint))
         return false;
@@ -337,13 +334,14 @@ static bool load(struct loader *loader) {
         if (!load_row(loader, i))
             return false;
     }
-    if (loader->config->workers == 0)
+    loader->config->workers_counted = loader->config->workers == 0;
+    if (loader->config->workers_counted)
         loader->config->workers = processors();
-    return check_together(loader);
+    return config_secrets_load(loader) && check_together(loader);
 }
 
 struct config *config_load_from(const struct config_sources *sources, struct complaint *complaint) {
-    struct loader loader = {.sources = sources, .complaint = complaint};
+    struct config_loader loader = {.sources = sources, .complaint = complaint};
     if (sodium_init() < 0) {
         complain(complaint, "libsodium found no source of randomness");
         return NULL;
@@ -353,11 +351,12 @@ struct config *config_load_from(const struct config_sources *sources, struct com
         no_memory(complaint);
         return NULL;
     }
+    atomic_init(&loader.config->refs, 1);
     bool good = load(&loader);
     config_file_free(&loader.file);
     if (good)
         return loader.config;
-    config_free(loader.config);
+    config_release(loader.config);
     return NULL;
 }
 
@@ -370,15 +369,24 @@ struct config *config_load(const char *path, char *const *environment,
     return config_load_from(&sources, complaint);
 }
 
-void config_free(struct config *config) {
-    if (config == NULL)
-        return;
+static void free_config(struct config *config) {
     for (size_t i = 0; i < config_table_count; i++) {
         union config_value value = config_value_of(&config_table[i], config);
         config_value_free(&config_table[i], &value);
         free(config->source[i]);
     }
+    config_secrets_free(config);
     config_list_free(config->warnings);
     free(config->path);
     free(config);
+}
+
+struct config *config_retain(struct config *config) {
+    atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+    return config;
+}
+
+void config_release(struct config *config) {
+    if (config != NULL && atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) == 1)
+        free_config(config);
 }

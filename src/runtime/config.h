@@ -5,7 +5,7 @@
  * `config_table` (config_table.c) is the source of every key: its type, default, bounds,
  * environment name and one line of help. The file config/sanyao.jsonc, the schema beside it and
  * check-config derive from it or are compared with it by a test. A loaded config is read-only and
- * may be shared by all threads.
+ * shared by all threads; each that keeps it has a reference. A reload makes another one.
  *
  * Order, first found wins: SANYAO_KEY, SANYAO_KEY_FILE (both set: refused), the settings file,
  * CREDENTIALS_DIRECTORY/key (secrets only), /run/secrets/key (secrets only), the default. In the
@@ -14,6 +14,7 @@
  *
  * A refusal names the place and the key, and never repeats a value: it might be a misplaced secret.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,26 @@
 typedef char **config_list;
 
 #define CONFIG_SETTINGS_MAX 64 /* room for the rows of the table */
+
+/* An AppCode and the name that packages are registered under. */
+struct config_credential {
+    char *id;
+    char *appcode; /* secret */
+};
+
+enum config_webhook_kind {
+    CONFIG_WEBHOOK_GENERIC,
+    CONFIG_WEBHOOK_DINGTALK,
+    CONFIG_WEBHOOK_WECOM,
+    CONFIG_WEBHOOK_FEISHU,
+};
+
+struct config_webhook {
+    char *name;
+    int kind;     /* enum config_webhook_kind */
+    char *url;    /* secret: whoever has it may write there */
+    char *secret; /* secret, for signing; NULL: none */
+};
 
 struct config {
     config_list listen; /* host:port, [v6]:port, unix:PATH */
@@ -48,7 +69,8 @@ struct config {
     char *journal_path;
     int64_t journal_keep_ms;
     char *hash_key; /* secret; NULL: none given */
-    char *appcode;  /* secret; NULL: none given */
+    char *appcode;  /* secret; NULL: none given; else it is the first of `credentials` too */
+    config_list credential_files; /* ID=PATH */
     char *upstream_url;
     char *upstream_ca_file; /* empty: the system's */
     int64_t upstream_connect_timeout_ms;
@@ -65,13 +87,26 @@ struct config {
     bool inference;
     config_list virtual_operators_prefixes;
     int64_t virtual_operators_action; /* enum config_virtual_action */
-    int64_t log_level;                /* enum log_level */
-    int64_t log_format;               /* enum log_format */
+    char *timezone;                   /* an IANA name */
+    int64_t clients_grace_ms;
+    config_list alerts_thresholds; /* percent, as digits */
+    config_list webhook_files;     /* NAME=KIND:PATH */
+    config_list price_list;        /* CALLS=CNY */
+    int64_t log_level;             /* enum log_level */
+    int64_t log_format;            /* enum log_format */
+
+    /* What the files of two lists held; guarded like every secret. */
+    struct config_credential *credentials; /* `appcode` as "main", then the list's, in its order */
+    int credential_count;
+    struct config_webhook *webhooks;
+    int webhook_count;
 
     /* Where each row of the table came from, for a person to read; indexed as config_table. */
     char *source[CONFIG_SETTINGS_MAX];
+    bool workers_counted; /* `workers` was 0: one per processor */
     char *path;           /* the settings file; NULL: none */
     config_list warnings; /* what is accepted but should not stay so; for the log; NULL: nothing */
+    atomic_int refs;
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };
@@ -87,9 +122,17 @@ enum config_type {
     CONFIG_SECRET, /* in the file only as KEY_file, the path of a file that holds it */
 };
 
+/* Can a running process take another value? */
+enum config_reload {
+    CONFIG_RELOADS,
+    CONFIG_RESTARTS,
+    CONFIG_RESTARTS_SHARED, /* beside a shared store not, which is opened with it */
+};
+
 struct config_setting {
     const char *key; /* dotted: "cache.ttl.01" */
     enum config_type type;
+    enum config_reload reload;
     bool password; /* a string that is an address in which a password may stand */
     /* The default, as text that the environment could give; NULL for a secret: none. */
     const char *fallback;
@@ -113,8 +156,24 @@ extern const size_t config_table_count;
 struct config *config_load(const char *path, char *const *environment, struct complaint *complaint)
     __attribute__((warn_unused_result));
 
-/* Secrets are wiped. NULL is accepted. */
-void config_free(struct config *config);
+/* config_load gives one reference; the last one to be released frees, and secrets are wiped. Any
+ * thread. NULL is accepted. */
+struct config *config_retain(struct config *config);
+void config_release(struct config *config);
+
+/*
+ * What a running process may not do: take `after` where a setting that only a restart can take
+ * differs from `before`. False with a complaint that names the keys.
+ */
+bool config_can_reload(const struct config *before, const struct config *after,
+                       struct complaint *complaint) __attribute__((warn_unused_result));
+
+/*
+ * The settings that differ, as a JSON array of {"key","before","after"}; the caller frees it. A
+ * secret is "(set)", "(changed)" or "(not set)"; a list whose items are the same but for what their
+ * files hold is "(set)" before and "(changed)" after. NULL: no memory.
+ */
+cJSON *config_changes(const struct config *before, const struct config *after);
 
 /*
  * Every setting with its value and its source, one a line; secrets as "(set)" or "(not set)",

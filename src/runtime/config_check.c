@@ -161,3 +161,92 @@ const char *config_check_appcode(const char *text) {
         return "must be visible ASCII without spaces, as the seller shows it (32 characters)";
     return size >= 1 && size <= 128 ? NULL : "must be 1 to 128 characters (the seller's have 32)";
 }
+
+/* ---- items of lists ---- */
+
+static const char ID_WANTED[] =
+    "must begin with a name of 1 to 40 characters, a-z, 0-9 and - (not as the first), and =";
+
+/* Lists of percents and prices name calls and money with digits only, without leading zeros. */
+static bool is_number(const char *text, size_t size, size_t most_digits) {
+    return size >= 1 && size <= most_digits && strspn(text, "0123456789") >= size &&
+           (size == 1 || text[0] != '0');
+}
+
+/* Behind the = that ends the item's name; NULL: it has none that is good. */
+static const char *behind_name(const char *item) {
+    size_t size = strspn(item, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    bool good = size >= 1 && size <= 40 && item[0] != '-' && item[size] == '=';
+    return good ? item + size + 1 : NULL;
+}
+
+/* Who forgets that a file is named here gives the secret itself. */
+static const char *check_path(const char *path) {
+    if (path[0] == '\0')
+        return "must end with the path of a file";
+    if (strstr(path, "://") != NULL)
+        return "must end with the path of a file that holds the address, not with the address";
+    return NULL;
+}
+
+const char *config_check_credential(const char *item) {
+    const char *path = behind_name(item);
+    return path != NULL ? check_path(path) : ID_WANTED;
+}
+
+int config_webhook_kind(const char *text, size_t size) {
+    static const char *const names[] = {
+        [CONFIG_WEBHOOK_GENERIC] = "generic",
+        [CONFIG_WEBHOOK_DINGTALK] = "dingtalk",
+        [CONFIG_WEBHOOK_WECOM] = "wecom",
+        [CONFIG_WEBHOOK_FEISHU] = "feishu",
+    };
+    for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++) {
+        if (strlen(names[i]) == size && memcmp(names[i], text, size) == 0)
+            return i;
+    }
+    return -1;
+}
+
+const char *config_check_webhook(const char *item) {
+    const char *kind = behind_name(item);
+    if (kind == NULL)
+        return ID_WANTED;
+    size_t size = strcspn(kind, ":");
+    if (kind[size] != ':' || config_webhook_kind(kind, size) < 0)
+        return "must have generic:, dingtalk:, wecom: or feishu: behind the =";
+    return check_path(kind + size + 1);
+}
+
+const char *config_check_webhook_url(const char *text) {
+    const char *rest = url_rest(text);
+    struct authority authority;
+    if (rest == NULL)
+        return "must begin with https:// (or http://)";
+    if (strlen(text) > 2048 || !is_visible(text) || strchr(text, '#') != NULL)
+        return "must be at most 2048 visible ASCII characters without #";
+    size_t size = strcspn(rest, "/?");
+    if (memchr(rest, '@', size) != NULL)
+        return "must not hold a user name or password";
+    if (!authority_parse(rest, size, &authority))
+        return "must have a host name or address, and perhaps :port, behind the //";
+    return NULL;
+}
+
+const char *config_check_percent(const char *text) {
+    size_t size = strlen(text);
+    bool good = is_number(text, size, 2) || strcmp(text, "100") == 0;
+    return good ? NULL : "must be a whole number of percent from 0 to 100, without a sign";
+}
+
+const char *config_check_price(const char *item) {
+    size_t calls = strcspn(item, "=");
+    const char *price = item + calls + (item[calls] == '=' ? 1 : 0);
+    size_t yuan = strcspn(price, ".");
+    size_t decimals = price[yuan] == '.' ? strspn(price + yuan + 1, "0123456789") : 0;
+    size_t end = yuan + (price[yuan] == '.' ? 1 + decimals : 0);
+    bool good = item[calls] == '=' && item[0] != '0' && is_number(item, calls, 9) &&
+                is_number(price, yuan, 9) && price[end] == '\0' && decimals <= 2 &&
+                (price[yuan] == '\0' || decimals > 0);
+    return good ? NULL : "must be CALLS=CNY, such as 1000=288 or 100=29.90";
+}

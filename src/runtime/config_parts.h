@@ -6,6 +6,7 @@
  *   config_check    addresses and URLs       config_file         a file's settings
  *   config_value    text and JSON to values  config_environment  variables, nearest names
  *   config          the order, cross checks  config_print        for people and programs
+ *   config_secrets  files named in lists     config_changes      what a reload would change
  *
  * A function that refuses a value leaves a phrase in `why` ("must be true or false"); its caller
  * puts the place and the key before it.
@@ -29,6 +30,9 @@ bool config_value_from_text(const struct config_setting *setting, const char *te
 bool config_value_from_json(const struct config_setting *setting, const cJSON *item,
                             union config_value *value, struct complaint *why)
     __attribute__((warn_unused_result));
+
+bool config_value_equal(const struct config_setting *setting, union config_value a,
+                        union config_value b);
 
 /* Is it a secret, or an address with a password? */
 bool config_value_is_secret(const struct config_setting *setting, union config_value value);
@@ -67,6 +71,14 @@ const char *config_check_prefix(const char *text);
 const char *config_check_hash_key(const char *text);
 const char *config_check_appcode(const char *text);
 const char *config_check_token(const char *text);
+const char *config_check_credential(const char *item);
+const char *config_check_webhook(const char *item);
+const char *config_check_webhook_url(const char *text);
+const char *config_check_percent(const char *text);
+const char *config_check_price(const char *item);
+
+/* The kind of webhook that `size` bytes name; -1: none. */
+int config_webhook_kind(const char *text, size_t size);
 
 /* Does an address that config_check_url found good lead to this machine? Is it plain HTTP? */
 bool config_url_is_local(const char *url);
@@ -149,6 +161,30 @@ void config_key_hint(const char *key, char hint[CONFIG_HINT_SIZE]);
 void config_name_show(const char *name, size_t size, char shown[CONFIG_NAME_SIZE]);
 
 /* ---- loading ---- */
+
+struct config_loader {
+    const struct config_sources *sources;
+    struct config *config;
+    struct config_file file;
+    struct complaint *complaint;
+};
+
+/* Adds to the config's warnings. False: no memory, with a complaint. */
+bool config_warn(struct config_loader *loader, const char *format, ...)
+    __attribute__((warn_unused_result, format(printf, 2, 3)));
+
+/* Warns that others may read the secret in the file, unless its mode is not ours to set. */
+bool config_warn_exposed(struct config_loader *loader, const char *key, const char *path)
+    __attribute__((warn_unused_result));
+
+/* Where the setting at that offset of struct config came from. */
+const char *config_source_at(const struct config *config, size_t offset);
+#define CONFIG_SOURCE(config, member) config_source_at((config), offsetof(struct config, member))
+
+/* Reads what the files named in `credentials` and `alerts.webhooks` hold, when all rows are there.
+ */
+bool config_secrets_load(struct config_loader *loader) __attribute__((warn_unused_result));
+void config_secrets_free(struct config *config);
 
 struct config_sources {
     const char *path;         /* of the settings file; NULL: see config_load */

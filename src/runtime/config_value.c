@@ -336,6 +336,33 @@ union config_value config_value_of(const struct config_setting *setting,
     return value;
 }
 
+static bool is_same_list(const config_list a, const config_list b) {
+    size_t i = 0;
+    while (a[i] != NULL && b[i] != NULL && strcmp(a[i], b[i]) == 0)
+        i++;
+    return a[i] == NULL && b[i] == NULL;
+}
+
+bool config_value_equal(const struct config_setting *setting, union config_value a,
+                        union config_value b) {
+    switch (setting->type) {
+    case CONFIG_BOOL:
+        return a.flag == b.flag;
+    case CONFIG_INTEGER:
+    case CONFIG_DURATION:
+    case CONFIG_ENUM:
+        return a.number == b.number;
+    case CONFIG_STRING:
+        return strcmp(a.text, b.text) == 0;
+    case CONFIG_LIST:
+        return is_same_list(a.list, b.list);
+    case CONFIG_SECRET:
+        return (a.text == NULL) == (b.text == NULL) &&
+               (a.text == NULL || strcmp(a.text, b.text) == 0);
+    }
+    return false;
+}
+
 static cJSON *duration_to_json(int64_t ms) {
     char text[CONFIG_DURATION_SIZE];
     config_duration_format(ms, text);

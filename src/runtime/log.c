@@ -13,15 +13,19 @@
 static struct {
     atomic_int level;
     int fd;
-    bool json;
+    atomic_bool json;
 } logger = {.level = LOG_INFO, .fd = STDOUT_FILENO, .json = true};
 
 static const char *const level_name[] = {"debug", "info", "warn", "error"};
 
 void log_init(enum log_level level, enum log_format format, int fd) {
-    atomic_store(&logger.level, (int)level);
     logger.fd = fd;
-    logger.json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
+    log_change(level, format);
+}
+
+void log_change(enum log_level level, enum log_format format) {
+    atomic_store(&logger.level, (int)level);
+    atomic_store(&logger.json, format == LOG_JSON || (format == LOG_AUTO && !isatty(logger.fd)));
 }
 
 bool log_enabled(enum log_level level) {
@@ -128,7 +132,7 @@ static void write_whole(const char *bytes, size_t size) {
 void log_write(enum log_level level, const char *event, const struct log_field *fields, int count) {
     char buffer[LINE_MAX_BYTES];
     struct text line = text_over(buffer, sizeof buffer - 1);
-    if (logger.json)
+    if (atomic_load_explicit(&logger.json, memory_order_relaxed))
         format_json(&line, level, event, fields, count);
     else
         format_human(&line, level, event, fields, count);

@@ -25,6 +25,9 @@ struct log_field {
  */
 void log_init(enum log_level level, enum log_format format, int fd);
 
+/* The same two later on, on any thread; the output stays. */
+void log_change(enum log_level level, enum log_format format);
+
 bool log_enabled(enum log_level level);
 
 /* `event` is a fixed phrase; what varies is in the fields. A line over 4 KiB is cut off. */

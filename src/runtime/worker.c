@@ -11,10 +11,16 @@
 #include "http/service.h"
 #include "http/system_routes.h"
 #include "http/verify_routes.h"
+#include "runtime/log.h"
 #include "store/memory.h"
 #include "upstream/call.h"
 
 #define DRAIN_WATCH_MS 5
+
+/* Beyond the longest turn of a loop. */
+#define RELOAD_WAIT_NS UINT64_C(2000000000)
+
+#define UPSTREAM_CREDENTIALS_MOST 64
 
 static const struct route service_routes[] = {
     {"POST", "/verify", verify_post},
@@ -34,8 +40,13 @@ struct worker {
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t drain;
-    uv_timer_t watch; /* while draining: is everything done? */
+    uv_async_t reload;
+    uv_mutex_t mutex;
+    uv_cond_t reloaded;
+    struct config *pending; /* under the mutex: settings to be taken */
+    uv_timer_t watch;       /* while draining: is everything done? */
     struct store_client *store;
+    struct directory_reader *directory;
     struct memory *memory;
     struct upstream *upstream;
     struct verifier *verifier;
@@ -52,6 +63,13 @@ static void on_changed(void *arg, const struct digest *triple) {
         memory_drop_all(worker->memory);
 }
 
+/* It may come before there is a verifier. */
+static void on_directory_changed(void *arg) {
+    struct worker *worker = arg;
+    if (worker->verifier != NULL)
+        verifier_directory_changed(worker->verifier);
+}
+
 /* --- the end --- */
 
 static void free_parts(struct worker *worker) {
@@ -60,10 +78,13 @@ static void free_parts(struct worker *worker) {
     free(worker->servers);
     verifier_free(worker->verifier);
     upstream_free(worker->upstream);
+    if (worker->directory != NULL)
+        directory_detach(worker->directory);
     if (worker->store != NULL)
         store_detach(worker->store);
     memory_free(worker->memory);
     uv_close((uv_handle_t *)&worker->drain, NULL);
+    uv_close((uv_handle_t *)&worker->reload, NULL);
     uv_close((uv_handle_t *)&worker->watch, NULL);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     uv_loop_close(&worker->loop);
@@ -104,13 +125,21 @@ static void *run(void *arg) {
     return NULL;
 }
 
+static void free_worker(struct worker *worker) {
+    config_release(worker->pending);
+    config_release(worker->settings.config);
+    uv_cond_destroy(&worker->reloaded);
+    uv_mutex_destroy(&worker->mutex);
+    free(worker);
+}
+
 void worker_drain(struct worker *worker) {
     uv_async_send(&worker->drain);
 }
 
 void worker_join(struct worker *worker) {
     pthread_join(worker->thread, NULL);
-    free(worker);
+    free_worker(worker);
 }
 
 /* --- the beginning --- */
@@ -121,18 +150,32 @@ static int64_t share(int64_t whole, int workers) {
     return part > 0 || whole == 0 ? part : 1;
 }
 
-static bool start_upstream(struct worker *worker, struct complaint *complaint) {
-    const struct config *config = worker->settings.config;
-    const struct upstream_settings settings = {
+/* As upstream wants the settings; `credentials` has room for them. */
+static struct upstream_settings upstream_settings_of(const struct worker *worker,
+                                                     const struct config *config,
+                                                     struct upstream_credential *credentials) {
+    int count = 0;
+    for (; count < config->credential_count && count < UPSTREAM_CREDENTIALS_MOST; count++) {
+        credentials[count].id = config->credentials[count].id;
+        credentials[count].appcode = config->credentials[count].appcode;
+    }
+    return (struct upstream_settings){
         .url = config->upstream_url,
         .ca_file = config->upstream_ca_file,
-        .appcode = config->appcode,
+        .credentials = credentials,
+        .credential_count = count,
         .connect_timeout_ms = config->upstream_connect_timeout_ms,
         .timeout_ms = config->upstream_timeout_ms,
         .keepalive_ms = config->upstream_keepalive_ms,
         .max_connections = share(config->upstream_max_connections, worker->settings.rows),
         .max_waiting = share(config->upstream_max_waiting, worker->settings.rows),
     };
+}
+
+static bool start_upstream(struct worker *worker, struct complaint *complaint) {
+    struct upstream_credential credentials[UPSTREAM_CREDENTIALS_MOST];
+    const struct upstream_settings settings =
+        upstream_settings_of(worker, worker->settings.config, credentials);
     worker->upstream = upstream_new(&worker->loop, &settings,
                                     &worker->settings.metrics[worker->settings.row], complaint);
     return worker->upstream != NULL;
@@ -143,7 +186,11 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
     worker->memory =
         memory_new((size_t)share(settings->config->cache_memory_entries, settings->rows));
     worker->store = store_attach(settings->store, &worker->loop, on_changed, worker, complaint);
-    if (worker->store == NULL || !start_upstream(worker, complaint))
+    if (worker->store == NULL)
+        return false;
+    worker->directory = directory_attach(settings->directory, &worker->loop, on_directory_changed,
+                                         worker, complaint);
+    if (worker->directory == NULL || !start_upstream(worker, complaint))
         return false;
     const struct verifier_parts parts = {
         .loop = &worker->loop,
@@ -151,6 +198,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
         .config = settings->config,
         .key = settings->key,
         .store = worker->store,
+        .directory = worker->directory,
         .memory = worker->memory,
         .upstream = worker->upstream,
         .metrics = &settings->metrics[settings->row],
@@ -174,6 +222,7 @@ static bool start_servers(struct worker *worker, struct complaint *complaint) {
         .clock = settings->clock,
         .store = settings->store,
         .verifier = worker->verifier,
+        .clients = worker->directory,
         .metrics = settings->metrics,
         .metrics_rows = settings->rows,
         .draining = settings->draining,
@@ -209,6 +258,51 @@ static bool start_parts(struct worker *worker, struct complaint *complaint) {
     return start_servers(worker, complaint);
 }
 
+/* --- other settings --- */
+
+static void take_config(struct worker *worker, struct config *config) {
+    struct upstream_credential credentials[UPSTREAM_CREDENTIALS_MOST];
+    const struct upstream_settings settings = upstream_settings_of(worker, config, credentials);
+    if (!upstream_set(worker->upstream, &settings))
+        log_error("no memory for upstream's new settings; a worker goes on with the old ones",
+                  LOG_NUMBER("worker", worker->settings.row));
+    verifier_set_config(worker->verifier, config);
+    worker->service.config = config;
+    config_release(worker->settings.config);
+    worker->settings.config = config;
+}
+
+static void on_reload(uv_async_t *reload) {
+    struct worker *worker = reload->data;
+    uv_mutex_lock(&worker->mutex);
+    struct config *config = worker->pending;
+    if (config != NULL)
+        take_config(worker, config);
+    worker->pending = NULL;
+    uv_cond_signal(&worker->reloaded);
+    uv_mutex_unlock(&worker->mutex);
+}
+
+void worker_reload(struct worker *worker, struct config *config) {
+    uv_mutex_lock(&worker->mutex);
+    config_release(worker->pending);
+    worker->pending = config_retain(config);
+    uv_mutex_unlock(&worker->mutex);
+    uv_async_send(&worker->reload);
+}
+
+bool worker_has_reloaded(struct worker *worker) {
+    bool in_time = true;
+    uv_mutex_lock(&worker->mutex);
+    while (worker->pending != NULL && in_time)
+        in_time = uv_cond_timedwait(&worker->reloaded, &worker->mutex, RELOAD_WAIT_NS) == 0;
+    bool reloaded = worker->pending == NULL;
+    uv_mutex_unlock(&worker->mutex);
+    return reloaded;
+}
+
+/* --- start --- */
+
 struct worker *worker_start(const struct worker_settings *settings, struct complaint *complaint) {
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
@@ -217,10 +311,15 @@ struct worker *worker_start(const struct worker_settings *settings, struct compl
         return NULL;
     }
     worker->settings = *settings;
+    config_retain(worker->settings.config);
+    uv_mutex_init(&worker->mutex);
+    uv_cond_init(&worker->reloaded);
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->drain, on_drain);
+    uv_async_init(&worker->loop, &worker->reload, on_reload);
     uv_timer_init(&worker->loop, &worker->watch);
     worker->drain.data = worker;
+    worker->reload.data = worker;
     worker->watch.data = worker;
     bool built = start_parts(worker, complaint);
     if (built && pthread_create(&worker->thread, NULL, run, worker) == 0)
@@ -229,6 +328,6 @@ struct worker *worker_start(const struct worker_settings *settings, struct compl
         complain(complaint,
                  "no thread for a worker; is the limit of processes (ulimit -u) too low?");
     free_parts(worker);
-    free(worker);
+    free_worker(worker);
     return NULL;
 }

@@ -14,8 +14,8 @@ void mailroom_free(struct mailroom *room) {
 static void call_notices(struct mailbox *box, size_t *called, size_t operations) {
     struct mail_notices *notices = &box->reading;
     while (*called < notices->count && notices->items[*called].after <= operations) {
-        box->changed(box->arg, &notices->items[*called].triple);
-        ++*called;
+        const struct mail_notice *notice = &notices->items[(*called)++];
+        box->changed(box->arg, notice->all ? NULL : &notice->triple);
     }
 }
 
@@ -24,8 +24,10 @@ static void empty(uv_async_t *wake) {
     uv_mutex_lock(&box->room->mutex);
     struct op_list finished = box->finished;
     struct mail_notices notices = box->notices;
+    bool written = box->written;
     box->finished.first = NULL;
     box->finished_count = 0;
+    box->written = false;
     box->notices = box->reading;
     box->reading = notices;
     uv_mutex_unlock(&box->room->mutex);
@@ -38,8 +40,11 @@ static void empty(uv_async_t *wake) {
         op->done(op);
     }
     /* `done` may have detached the client. */
-    if (!uv_is_closing((uv_handle_t *)wake))
+    if (!uv_is_closing((uv_handle_t *)wake)) {
         call_notices(box, &called, operations);
+        if (written && box->watch)
+            box->watch(box->watch_arg);
+    }
     box->reading.count = 0;
 }
 
@@ -56,6 +61,13 @@ bool mailroom_add(struct mailroom *room, struct mailbox *box, uv_loop_t *loop,
     room->boxes = box;
     uv_mutex_unlock(&room->mutex);
     return true;
+}
+
+void mailroom_watch(struct mailbox *box, void (*watch)(void *arg), void *arg) {
+    uv_mutex_lock(&box->room->mutex);
+    box->watch = watch;
+    box->watch_arg = arg;
+    uv_mutex_unlock(&box->room->mutex);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -77,7 +89,7 @@ void mailroom_remove(struct mailbox *box, void (*gone)(struct mailbox *box)) {
     uv_close((uv_handle_t *)&box->wake, on_closed);
 }
 
-static void add_notice(struct mailbox *box, const struct digest *triple) {
+static void add_notice(struct mailbox *box, const struct mail_notice *notice) {
     struct mail_notices *notices = &box->notices;
     if (notices->count == notices->room) {
         size_t room = notices->room ? notices->room * 2 : 64;
@@ -87,15 +99,42 @@ static void add_notice(struct mailbox *box, const struct digest *triple) {
         notices->items = items;
         notices->room = room;
     }
-    notices->items[notices->count++] = (struct mail_notice){*triple, box->finished_count};
+    notices->items[notices->count] = *notice;
+    notices->items[notices->count++].after = box->finished_count;
     box->touched = true;
 }
 
 static void tell_others(struct mailroom *room, const struct store_settle *settle) {
+    const struct mail_notice notice = {.triple = settle->triple};
     for (struct mailbox *box = room->boxes; box; box = box->next) {
         if (&box->client != settle->op.client && box->changed)
-            add_notice(box, &settle->triple);
+            add_notice(box, &notice);
     }
+}
+
+/* Answers were forgotten, which the caller's own client may remember, too. */
+static void tell_all(struct mailroom *room) {
+    static const struct mail_notice notice = {.all = true};
+    for (struct mailbox *box = room->boxes; box; box = box->next) {
+        if (box->changed)
+            add_notice(box, &notice);
+    }
+}
+
+static void tell_watchers(struct mailroom *room) {
+    for (struct mailbox *box = room->boxes; box; box = box->next) {
+        box->written = box->watch != NULL;
+        box->touched = box->touched || box->written;
+    }
+}
+
+static void tell(struct mailroom *room, const struct store_op *op) {
+    if (op->kind == STORE_OP_FORGET)
+        tell_all(room);
+    else if (op->kind == STORE_OP_WRITE_DOCUMENT)
+        tell_watchers(room);
+    else
+        tell_others(room, (const struct store_settle *)op);
 }
 
 static void hand_over(struct store_op *op) {
@@ -115,7 +154,7 @@ void mailroom_post(struct mailroom *room, struct op_list *finished) {
     struct store_op *op;
     while ((op = op_list_take(finished))) {
         if (op->changed)
-            tell_others(room, (struct store_settle *)op);
+            tell(room, op);
         hand_over(op);
     }
     for (struct mailbox *box = room->boxes; box; box = box->next) {

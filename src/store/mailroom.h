@@ -15,6 +15,7 @@
 
 struct mail_notice {
     struct digest triple;
+    bool all;     /* of what is remembered nothing is sure */
     size_t after; /* how many operations lie before it */
 };
 
@@ -38,6 +39,9 @@ struct mailbox {
     struct mail_notices notices;
     struct mail_notices reading; /* being called out; the loop's own */
     bool touched;
+    void (*watch)(void *arg); /* documents were written; NULL: nobody wants to know */
+    void *watch_arg;
+    bool written; /* it is still to be called */
 };
 
 struct mailroom {
@@ -53,6 +57,9 @@ bool mailroom_add(struct mailroom *room, struct mailbox *box, uv_loop_t *loop,
                   void (*changed)(void *arg, const struct digest *triple), void *arg)
     __attribute__((warn_unused_result));
 
+/* On the loop's thread. */
+void mailroom_watch(struct mailbox *box, void (*watch)(void *arg), void *arg);
+
 /*
  * On the loop's thread; none of its operations may be under way. `gone` is called with the box on a
  * later turn of the loop, after which it may be freed.
@@ -61,7 +68,8 @@ void mailroom_remove(struct mailbox *box, void (*gone)(struct mailbox *box));
 
 /*
  * Empties the list: every operation goes to its client, and where it stored an answer, a notice to
- * all others. An operation without a client is a copy that nobody waits for: it is freed. When
- * memory is out a notice is lost, never an operation.
+ * all others; where it forgot some, to all; where it wrote a document, all watchers are called. An
+ * operation without a client is a copy that nobody waits for: it is freed. When memory is out a
+ * notice is lost, never an operation.
  */
 void mailroom_post(struct mailroom *room, struct op_list *finished);

@@ -34,7 +34,7 @@ size_t redis_notice_encode(const struct redis_notice *notice, uint8_t bytes[REDI
 bool redis_notice_decode(const uint8_t *bytes, size_t size, struct redis_notice *notice) {
     memset(notice, 0, sizeof *notice);
     if (size < HEAD_SIZE || bytes[0] > 1 || bytes[1] != VERSION || bytes[2] >= REDIS_NOTICE_KINDS ||
-        bytes[3] > FAILURE_SHUTTING_DOWN)
+        bytes[3] >= FAILURES)
         return false;
     notice->stored = bytes[0] == 1;
     notice->kind = (enum redis_notice_kind)bytes[2];

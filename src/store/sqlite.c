@@ -9,6 +9,7 @@
 #include "store/mailroom.h"
 #include "store/sqlite_books.h"
 #include "store/sqlite_file.h"
+#include "store/sqlite_records.h"
 #include "store/sqlite_thread.h"
 #include "store/sqlite_writer.h"
 
@@ -16,10 +17,12 @@
 
 extern const char store_schema_1_sql[];
 extern const char store_schema_2_sql[];
+extern const char store_schema_3_sql[];
 
 static const char *const schema_steps[BOOKS_SCHEMA + 1] = {
     [1] = store_schema_1_sql,
     [2] = store_schema_2_sql,
+    [3] = store_schema_3_sql,
 };
 
 static const struct sqlite_kind store_file = {
@@ -44,6 +47,7 @@ struct sqlite_client {
     sqlite3 *db;
     sqlite3_stmt *find;
     sqlite3_stmt *page;
+    struct records_reader records;
 };
 
 /* What was built before it is taken down again when a step fails. */
@@ -102,6 +106,7 @@ static void sqlite_poke(struct store *base) {
 static void close_reader(struct sqlite_client *client) {
     sqlite3_finalize(client->find);
     sqlite3_finalize(client->page);
+    records_reader_close(&client->records);
     sqlite3_close(client->db);
 }
 
@@ -111,7 +116,7 @@ static bool open_reader(struct sqlite_client *client, struct complaint *complain
         return false;
     client->find = books_prepare_find(client->db);
     client->page = client->find ? books_prepare_page(client->db) : NULL;
-    if (client->page)
+    if (client->page && records_reader_open(&client->records, client->db))
         return true;
     complain(complaint, "store: cannot read the store: %s", sqlite3_errmsg(client->db));
     close_reader(client);
@@ -161,13 +166,52 @@ static void sqlite_settle(struct store_client *base, struct store_settle *settle
     sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &settle->op);
 }
 
-/* Read at once; told through the client's own mailbox, so that `done` comes on a later turn. */
+/* What was read at once is told through the client's own mailbox, so that `done` comes on a later
+ * turn. */
+static void tell_later(struct sqlite_client *client, struct store_op *op) {
+    struct op_list finished = {NULL, NULL};
+    op_list_add(&finished, op);
+    mailroom_post(&client->store->room, &finished);
+}
+
 static void sqlite_read_page(struct store_client *base, struct store_page *page) {
     struct sqlite_client *client = (struct sqlite_client *)base;
-    struct op_list finished = {NULL, NULL};
     books_page_with(client->page, page);
-    op_list_add(&finished, &page->op);
-    mailroom_post(&client->store->room, &finished);
+    tell_later(client, &page->op);
+}
+
+static void sqlite_read_documents(struct store_client *base, struct store_read_documents *read) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    records_read_documents(&client->records, read);
+    tell_later(client, &read->op);
+}
+
+static void sqlite_read_audit(struct store_client *base, struct store_read_audit *read) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    records_read_audit(&client->records, read);
+    tell_later(client, &read->op);
+}
+
+static void sqlite_read_counters(struct store_client *base, struct store_read_counters *read) {
+    struct sqlite_client *client = (struct sqlite_client *)base;
+    records_read_counters(&client->records, read);
+    tell_later(client, &read->op);
+}
+
+static void sqlite_write_document(struct store_client *base, struct store_write_document *write) {
+    sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &write->op);
+}
+
+static void sqlite_add_counters(struct store_client *base, struct store_add_counters *add) {
+    sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &add->op);
+}
+
+static void sqlite_forget(struct store_client *base, struct store_forget *forget) {
+    sqlite_thread_submit(&((struct sqlite_client *)base)->store->thread, &forget->op);
+}
+
+static void sqlite_watch_documents(struct store_client *base, void (*call)(void *arg), void *arg) {
+    mailroom_watch(&((struct sqlite_client *)base)->box, call, arg);
 }
 
 const struct store_backend store_sqlite_backend = {
@@ -182,4 +226,11 @@ const struct store_backend store_sqlite_backend = {
     .admit = sqlite_admit,
     .settle = sqlite_settle,
     .read_page = sqlite_read_page,
+    .read_documents = sqlite_read_documents,
+    .write_document = sqlite_write_document,
+    .watch_documents = sqlite_watch_documents,
+    .read_audit = sqlite_read_audit,
+    .read_counters = sqlite_read_counters,
+    .add_counters = sqlite_add_counters,
+    .forget = sqlite_forget,
 };

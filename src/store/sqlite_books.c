@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "store/backend.h"
+#include "store/sqlite_counters.h"
 #include "store/sqlite_statement.h"
 
 #define NUMBER_SHORT 8 /* bytes of the number's digest in the ledger */
 
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
+
+/* Does the row count as a call of its package and client (store/records.h)? */
+#define COUNTS "(state IN ('reserved', 'unknown') OR (state = 'settled' AND billed = 1))"
 
 static const char *const sql[BOOKS_STATEMENTS] = {
     [BOOKS_BEGIN] = "BEGIN IMMEDIATE",
@@ -52,6 +56,24 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                            "closed_numbers WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+    [BOOKS_UNCOUNTED] = "SELECT value FROM counters WHERE scope = '' AND name = 'uncounted'",
+    [BOOKS_COUNT_PACKAGES] = "INSERT INTO counters (scope, name, value) SELECT 'package', package, "
+                             "count(*) FROM ledger WHERE " COUNTS " AND package IS NOT NULL "
+                             "GROUP BY package",
+    [BOOKS_COUNT_PERIODS] = "INSERT INTO counters (scope, name, value) SELECT period(id, ?1), "
+                            "client, count(*) FROM ledger WHERE " COUNTS " GROUP BY 1, 2",
+    [BOOKS_COUNTED] = "DELETE FROM counters WHERE scope = '' AND name = 'uncounted'",
+    [BOOKS_COUNTER] = "SELECT value FROM counters WHERE scope = ?1 AND name = ?2",
+    [BOOKS_ADD] = "INSERT INTO counters (scope, name, value) VALUES (?1, ?2, ?3) "
+                  "ON CONFLICT (scope, name) DO UPDATE SET value = value + excluded.value",
+    [BOOKS_VERSION] = "SELECT max(version) FROM documents",
+    [BOOKS_DOCUMENT] = "SELECT version FROM documents WHERE kind = ?1 AND id = ?2",
+    [BOOKS_WRITE] = "INSERT OR REPLACE INTO documents (kind, id, version, body) "
+                    "VALUES (?1, ?2, ?3, ?4)",
+    [BOOKS_AUDIT] = "INSERT INTO audit (body) VALUES (?1)",
+    [BOOKS_FORGET_TRIPLE] = "DELETE FROM answers WHERE triple = ?1",
+    [BOOKS_FORGET_NUMBER] = "DELETE FROM answers WHERE number = ?1",
+    [BOOKS_FORGET_OWNER] = "DELETE FROM owners WHERE number = ?1 AND (?2 IS NULL OR triple = ?2)",
     [BOOKS_PROBE] = "PRAGMA user_version = " TEXT_OF(BOOKS_SCHEMA),
 };
 
@@ -66,6 +88,7 @@ static bool prepare(sqlite3 *db, enum books_statement which, sqlite3_stmt **stat
 
 bool books_open(struct sqlite_books *books, sqlite3 *db, struct complaint *complaint) {
     *books = (struct sqlite_books){.db = db};
+    counters_register(db);
     for (int which = 0; which < BOOKS_STATEMENTS; which++) {
         if (!prepare(db, (enum books_statement)which, &books->statements[which])) {
             complain(complaint, "store.url: the file is no whole sanyao store: %s",
@@ -83,7 +106,7 @@ void books_close(struct sqlite_books *books) {
 }
 
 /* Runs a statement that gives no rows. */
-static bool run(struct sqlite_books *books, enum books_statement which) {
+bool books_run(struct sqlite_books *books, enum books_statement which) {
     sqlite3_stmt *statement = books->statements[which];
     bool done = sqlite3_step(statement) == SQLITE_DONE || note_trouble(books);
     sqlite3_reset(statement);
@@ -91,11 +114,11 @@ static bool run(struct sqlite_books *books, enum books_statement which) {
 }
 
 bool books_begin(struct sqlite_books *books) {
-    return run(books, BOOKS_BEGIN);
+    return books_run(books, BOOKS_BEGIN);
 }
 
 bool books_commit(struct sqlite_books *books) {
-    return run(books, BOOKS_COMMIT);
+    return books_run(books, BOOKS_COMMIT);
 }
 
 void books_rollback(struct sqlite_books *books) {
@@ -106,11 +129,11 @@ void books_rollback(struct sqlite_books *books) {
 }
 
 bool books_probe(struct sqlite_books *books) {
-    return run(books, BOOKS_PROBE);
+    return books_run(books, BOOKS_PROBE);
 }
 
 int64_t books_recover(struct sqlite_books *books) {
-    return run(books, BOOKS_RECOVER) ? sqlite3_changes64(books->db) : -1;
+    return books_run(books, BOOKS_RECOVER) ? sqlite3_changes64(books->db) : -1;
 }
 
 bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, int64_t unix_ms) {
@@ -121,11 +144,11 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     bind_text(statement, 4, admit->account.credential);
     bind_text_or_null(statement, 5, admit->account.package);
     bind_bytes(statement, 6, admit->number.bytes, NUMBER_SHORT);
-    return run(books, BOOKS_RESERVE);
+    return books_run(books, BOOKS_RESERVE) && counters_reserve(books, admit);
 }
 
 /* A statement whose one value is asked for. 0 where there is no row, -1 when it failed. */
-static int64_t ask(struct sqlite_books *books, enum books_statement which) {
+int64_t books_ask(struct sqlite_books *books, enum books_statement which) {
     sqlite3_stmt *statement = books->statements[which];
     int64_t value = 0;
     int code = sqlite3_step(statement);
@@ -146,14 +169,14 @@ int64_t books_closed_until(struct sqlite_books *books, const struct store_admit 
     sqlite3_stmt *closed = books->statements[BOOKS_CLOSED];
     bind_bytes(closed, 1, admit->number.bytes, DIGEST_SIZE);
     sqlite3_bind_int64(closed, 2, unix_ms);
-    int64_t until = ask(books, BOOKS_CLOSED);
+    int64_t until = books_ask(books, BOOKS_CLOSED);
     if (until != 0)
         return until;
     sqlite3_stmt *window = books->statements[BOOKS_WINDOW];
     bind_bytes(window, 1, admit->number.bytes, NUMBER_SHORT);
     sqlite3_bind_int64(window, 2, unix_ms - admit->limit.window_ms);
     sqlite3_bind_int64(window, 3, admit->limit.max_calls - 1);
-    int64_t last_that_counts = ask(books, BOOKS_WINDOW);
+    int64_t last_that_counts = books_ask(books, BOOKS_WINDOW);
     return last_that_counts > 0 ? last_that_counts + admit->limit.window_ms : last_that_counts;
 }
 
@@ -163,7 +186,7 @@ int64_t books_proven_other(struct sqlite_books *books, const struct store_admit 
     bind_bytes(owner, 1, admit->number.bytes, DIGEST_SIZE);
     bind_bytes(owner, 2, admit->triple.bytes, DIGEST_SIZE);
     sqlite3_bind_int64(owner, 3, unix_s);
-    return ask(books, BOOKS_OWNER);
+    return books_ask(books, BOOKS_OWNER);
 }
 
 static bool close_number(struct sqlite_books *books, const struct store_settle *settle) {
@@ -171,13 +194,13 @@ static bool close_number(struct sqlite_books *books, const struct store_settle *
     sqlite3_stmt *oldest = books->statements[BOOKS_OLDEST];
     bind_bytes(oldest, 1, settle->number.bytes, NUMBER_SHORT);
     sqlite3_bind_int64(oldest, 2, now - settle->close_ms);
-    int64_t begin = ask(books, BOOKS_OLDEST);
+    int64_t begin = books_ask(books, BOOKS_OLDEST);
     if (begin < 0)
         return false;
     sqlite3_stmt *statement = books->statements[BOOKS_CLOSE];
     bind_bytes(statement, 1, settle->number.bytes, DIGEST_SIZE);
     sqlite3_bind_int64(statement, 2, (begin > 0 ? begin : now) + settle->close_ms);
-    return run(books, BOOKS_CLOSE);
+    return books_run(books, BOOKS_CLOSE);
 }
 
 /* A kept 01 says whose the number is; an 02 to the same question unsays it. */
@@ -192,7 +215,7 @@ static bool note_owner(struct sqlite_books *books, const struct store_settle *se
     sqlite3_bind_int64(statement, 3, settle->answer.checked_at);
     if (match)
         sqlite3_bind_int64(statement, 4, settle->answer.expires_at);
-    return run(books, match ? BOOKS_OWN : BOOKS_DISOWN);
+    return books_run(books, match ? BOOKS_OWN : BOOKS_DISOWN);
 }
 
 static bool end_row(struct sqlite_books *books, const struct store_settle *settle) {
@@ -206,7 +229,7 @@ static bool end_row(struct sqlite_books *books, const struct store_settle *settl
     bind_text_or_null(statement, 6, outcome->trace_id);
     sqlite3_bind_int64(statement, 7, outcome->latency_ms);
     sqlite3_bind_int64(statement, 8, outcome->settled_at_ms);
-    return run(books, BOOKS_SETTLE);
+    return books_run(books, BOOKS_SETTLE);
 }
 
 static bool keep(struct sqlite_books *books, const struct store_settle *settle) {
@@ -218,7 +241,7 @@ static bool keep(struct sqlite_books *books, const struct store_settle *settle) 
     sqlite3_bind_int64(statement, 3, settle->answer.checked_at);
     sqlite3_bind_int64(statement, 4, settle->retain_until);
     bind_bytes(statement, 5, value, (int)size);
-    bool done = run(books, BOOKS_KEEP);
+    bool done = books_run(books, BOOKS_KEEP);
     sqlite3_clear_bindings(statement);
     return done;
 }
@@ -227,7 +250,11 @@ bool books_settle(struct sqlite_books *books, const struct store_settle *settle,
     *stored = false;
     if (!end_row(books, settle))
         return false;
-    if (sqlite3_changes(books->db) == 0 || !settle->answered)
+    if (sqlite3_changes(books->db) == 0)
+        return true;
+    if (!counters_end(books, settle))
+        return false;
+    if (!settle->answered)
         return true;
     if (settle->close_ms > 0 && !close_number(books, settle))
         return false;
@@ -275,7 +302,7 @@ static int sweep(struct sqlite_books *books, enum books_statement which, int64_t
     sqlite3_stmt *statement = books->statements[which];
     sqlite3_bind_int64(statement, 1, end);
     sqlite3_bind_int(statement, 2, most);
-    return run(books, which) ? sqlite3_changes(books->db) : -1;
+    return books_run(books, which) ? sqlite3_changes(books->db) : -1;
 }
 
 int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {

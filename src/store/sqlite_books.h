@@ -13,7 +13,7 @@
 
 #include "store/store.h"
 
-#define BOOKS_SCHEMA 2 /* the newest version of the schema */
+#define BOOKS_SCHEMA 3 /* the newest version of the schema */
 
 enum books_statement {
     BOOKS_BEGIN,
@@ -36,6 +36,19 @@ enum books_statement {
     BOOKS_SWEEP,
     BOOKS_SWEEP_CLOSED,
     BOOKS_SWEEP_OWNERS,
+    BOOKS_UNCOUNTED,
+    BOOKS_COUNT_PACKAGES,
+    BOOKS_COUNT_PERIODS,
+    BOOKS_COUNTED,
+    BOOKS_COUNTER,
+    BOOKS_ADD,
+    BOOKS_VERSION,
+    BOOKS_DOCUMENT,
+    BOOKS_WRITE,
+    BOOKS_AUDIT,
+    BOOKS_FORGET_TRIPLE,
+    BOOKS_FORGET_NUMBER,
+    BOOKS_FORGET_OWNER,
     BOOKS_STATEMENTS
 };
 
@@ -90,6 +103,13 @@ enum store_outcome books_find(struct sqlite_books *books, const struct digest *t
 /* Deletes up to `most` answers, closed numbers and owners each whose end has come by `unix_ms`. The
  * largest of the three counts, -1 when it failed. */
 int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most);
+
+/* For the other files that use the statements: runs one that gives no rows. */
+bool books_run(struct sqlite_books *books, enum books_statement which)
+    __attribute__((warn_unused_result));
+
+/* The same of one whose one value is asked for. 0 where there is no row, -1 when it failed. */
+int64_t books_ask(struct sqlite_books *books, enum books_statement which);
 
 /* The same question, and a page of the ledger, on a reader's own connection. NULL: the connection
  * says why. */

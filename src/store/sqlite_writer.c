@@ -4,6 +4,8 @@
 
 #include "runtime/log.h"
 #include "store/backend.h"
+#include "store/sqlite_counters.h"
+#include "store/sqlite_records.h"
 
 #define SWEEP_STEP 200 /* a few milliseconds at most */
 
@@ -15,7 +17,7 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
     writer->base.trouble = writer->books.trouble;
     if (!books_open(&writer->books, db, complaint))
         return false;
-    int64_t recovered = books_recover(&writer->books);
+    int64_t recovered = counters_make(&writer->books) ? books_recover(&writer->books) : -1;
     if (recovered < 0) {
         complain(complaint, "store.url: cannot write the store: %s", writer->books.trouble);
         books_close(&writer->books);
@@ -56,7 +58,11 @@ static enum store_outcome refuse(struct sqlite_writer *writer, struct store_admi
     if (admit->reopens_at_ms > 0)
         return STORE_CLOSED;
     writer->writing = admit->proven_at == 0 && admit->reopens_at_ms == 0;
-    return writer->writing ? STORE_LEAD : STORE_AWAY;
+    if (!writer->writing)
+        return STORE_AWAY;
+    enum store_outcome decided = counters_decide(&writer->books, admit, now);
+    writer->writing = decided != STORE_AWAY;
+    return decided;
 }
 
 static enum store_outcome decide(struct sqlite_writer *writer, struct store_admit *admit) {
@@ -102,6 +108,15 @@ static void tell_followers(struct sqlite_writer *writer, struct lease *lease,
     }
 }
 
+/* In their order: the first leads, unless an answer serves it by now. */
+static void admit_anew(struct sqlite_writer *writer, struct lease *lease) {
+    struct op_list waiting = lease->followers;
+    struct store_op *op;
+    lease_drop(&writer->leases, lease);
+    while ((op = op_list_take(&waiting)))
+        admit_one(writer, (struct store_admit *)op);
+}
+
 static void settle_one(struct sqlite_writer *writer, struct store_settle *settle) {
     if (writer->writing)
         writer->writing = books_settle(&writer->books, settle, &settle->op.changed);
@@ -111,21 +126,79 @@ static void settle_one(struct sqlite_writer *writer, struct store_settle *settle
     struct lease *lease = lease_find(&writer->leases, &settle->triple);
     if (!lease || ledger_id_compare(&lease->holder, &settle->id) != 0)
         return;
+    if (settle->again && !settle->answered) {
+        admit_anew(writer, lease);
+        return;
+    }
     tell_followers(writer, lease, settle);
     lease_drop(&writer->leases, lease);
 }
 
-/* Its followers are admitted anew: the first leads, unless a late answer serves it by now. */
 static void end_leases(struct sqlite_writer *writer) {
     int64_t now = clock_monotonic_ms(writer->clock);
     struct lease *lease;
-    while ((lease = writer->leases.first) && lease->ends_at <= now) {
-        struct op_list waiting = lease->followers;
-        lease_drop(&writer->leases, lease);
-        struct store_op *op;
-        while ((op = op_list_take(&waiting)))
-            admit_one(writer, (struct store_admit *)op);
+    while ((lease = writer->leases.first) && lease->ends_at <= now)
+        admit_anew(writer, lease);
+}
+
+/* --- records --- */
+
+static void finish(struct sqlite_writer *writer, struct store_op *op, enum store_outcome *outcome) {
+    if (!writer->writing)
+        *outcome = STORE_AWAY;
+    op_list_add(&writer->base.finished, op);
+}
+
+static void write_one(struct sqlite_writer *writer, struct store_write_document *write) {
+    if (writer->writing)
+        writer->writing = records_write(&writer->books, write);
+    finish(writer, &write->op, &write->outcome);
+}
+
+static void add_one(struct sqlite_writer *writer, struct store_add_counters *add) {
+    if (writer->writing)
+        writer->writing = records_add(&writer->books, add);
+    finish(writer, &add->op, &add->outcome);
+}
+
+static void forget_one(struct sqlite_writer *writer, struct store_forget *forget) {
+    if (writer->writing)
+        writer->writing = records_forget(&writer->books, forget);
+    finish(writer, &forget->op, &forget->outcome);
+}
+
+/* --- a batch --- */
+
+static void do_one(struct sqlite_writer *writer, struct store_op *op) {
+    switch ((enum store_op_kind)op->kind) {
+    case STORE_OP_ADMIT:
+        admit_one(writer, (struct store_admit *)op);
+        return;
+    case STORE_OP_WRITE_DOCUMENT:
+        write_one(writer, (struct store_write_document *)op);
+        return;
+    case STORE_OP_ADD_COUNTERS:
+        add_one(writer, (struct store_add_counters *)op);
+        return;
+    case STORE_OP_FORGET:
+        forget_one(writer, (struct store_forget *)op);
+        return;
+    default:
+        settle_one(writer, (struct store_settle *)op);
+        return;
     }
+}
+
+/* What was done is not done after all. */
+static void turn_back(struct store_op *op) {
+    if (op->kind == STORE_OP_WRITE_DOCUMENT)
+        ((struct store_write_document *)op)->outcome = STORE_AWAY;
+    else if (op->kind == STORE_OP_ADD_COUNTERS)
+        ((struct store_add_counters *)op)->outcome = STORE_AWAY;
+    else if (op->kind == STORE_OP_FORGET)
+        ((struct store_forget *)op)->outcome = STORE_AWAY;
+    else if (((struct store_admit *)op)->outcome == STORE_LEAD)
+        ((struct store_admit *)op)->outcome = STORE_AWAY;
 }
 
 static void write_unwritten(struct sqlite_writer *writer) {
@@ -159,9 +232,7 @@ static void take_back(struct sqlite_writer *writer) {
             keep_unwritten(writer, (struct store_settle *)op, &finished);
             continue;
         }
-        struct store_admit *admit = (struct store_admit *)op;
-        if (admit->outcome == STORE_LEAD)
-            admit->outcome = STORE_AWAY;
+        turn_back(op);
         op_list_add(&finished, op);
     }
     writer->base.finished = finished;
@@ -204,12 +275,8 @@ static void run(struct batch_writer *base, struct op_list *ops) {
     write_unwritten(writer);
 
     struct store_op *op;
-    while ((op = op_list_take(ops))) {
-        if (op->kind == STORE_OP_ADMIT)
-            admit_one(writer, (struct store_admit *)op);
-        else
-            settle_one(writer, (struct store_settle *)op);
-    }
+    while ((op = op_list_take(ops)))
+        do_one(writer, op);
     /* After the settlements: one that came just in time wins over the lease's end. */
     end_leases(writer);
 

@@ -11,26 +11,43 @@
 /* The longest query: three fields, each byte as %XX. */
 #define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
 
-struct upstream {
-    uv_loop_t *loop;
-    CURLM *multi;
-    uv_timer_t timer;
+/* libcurl's own measure for how long a file of authorities is not read again. */
+#define AUTHORITIES_AGE_S 86400
+
+struct code {
+    char *id;
     struct curl_slist *headers;
-    struct metrics_row *row;
+};
+
+/* What a call begins with. Those under way keep it when there is another: libcurl copies no
+ * headers. */
+struct terms {
+    int refs;
     char *url;
     char *ca_file;
     long connect_timeout_ms;
     long timeout_ms;
     long keepalive_s;
-    int64_t most; /* calls under way at once */
+    uint64_t begin_ms; /* when they came into force, by the loop's clock; 0: at the start */
+    int code_count;
+    struct code codes[];
+};
+
+struct upstream {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct metrics_row *row;
+    struct terms *terms; /* of the calls that begin now */
+    int64_t most;        /* calls under way at once */
     int64_t under_way;
-    bool has_credential;
     int open_handles; /* libuv handles not yet closed, the upstream itself among them */
 };
 
 /* One request of libcurl's. `sendings` counts how often libcurl wanted to send it. */
 struct transfer {
     struct upstream *upstream;
+    struct terms *terms;
     struct upstream_call *call;
     CURL *easy;
     int sendings;
@@ -47,14 +64,93 @@ struct watched_socket {
 
 static void finish_transfers(struct upstream *upstream);
 
+/* --- terms --- */
+
+static void free_headers(struct curl_slist *headers) {
+    if (headers != NULL)
+        sodium_memzero(headers->data, strlen(headers->data));
+    curl_slist_free_all(headers);
+}
+
+static void release_terms(struct terms *terms) {
+    if (terms == NULL || --terms->refs > 0)
+        return;
+    for (int i = 0; i < terms->code_count; i++) {
+        free(terms->codes[i].id);
+        free_headers(terms->codes[i].headers);
+    }
+    free(terms->url);
+    free(terms->ca_file);
+    free(terms);
+}
+
+static struct curl_slist *make_headers(const char *appcode) {
+    char line[512];
+    struct text header = text_over(line, sizeof line);
+    text_addf(&header, "Authorization: APPCODE %s", appcode);
+    struct curl_slist *first = header.cut ? NULL : curl_slist_append(NULL, line);
+    sodium_memzero(line, sizeof line);
+    if (first != NULL && curl_slist_append(first, "Accept: application/json") != NULL)
+        return first;
+    free_headers(first);
+    return NULL;
+}
+
+static bool copy_codes(struct terms *terms, const struct upstream_settings *settings) {
+    for (int i = 0; i < settings->credential_count; i++) {
+        struct code *code = &terms->codes[terms->code_count++];
+        code->id = strdup(settings->credentials[i].id);
+        code->headers = make_headers(settings->credentials[i].appcode);
+        if (code->id == NULL || code->headers == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* NULL: no memory. */
+static struct terms *new_terms(const struct upstream_settings *settings) {
+    size_t count = (size_t)settings->credential_count;
+    struct terms *terms = calloc(1, sizeof *terms + count * sizeof terms->codes[0]);
+    if (terms == NULL)
+        return NULL;
+    terms->refs = 1;
+    terms->connect_timeout_ms = (long)settings->connect_timeout_ms;
+    terms->timeout_ms = (long)settings->timeout_ms;
+    terms->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
+    terms->url = strdup(settings->url);
+    terms->ca_file = strdup(settings->ca_file);
+    if (terms->url != NULL && terms->ca_file != NULL && copy_codes(terms, settings))
+        return terms;
+    release_terms(terms);
+    return NULL;
+}
+
+static const struct code *find_code(const struct terms *terms, const char *id) {
+    bool any = id == NULL || id[0] == '\0';
+    for (int i = 0; i < terms->code_count; i++) {
+        if (any || strcmp(terms->codes[i].id, id) == 0)
+            return &terms->codes[i];
+    }
+    return NULL;
+}
+
+/*
+ * For how many seconds libcurl may use the authorities it has read: none from before the terms, so
+ * that a reload takes a file whose content was replaced.
+ */
+static long authorities_age(const struct upstream *upstream, const struct terms *terms) {
+    if (terms->begin_ms == 0)
+        return AUTHORITIES_AGE_S;
+    uint64_t age_s = (uv_now(upstream->loop) - terms->begin_ms) / 1000;
+    return age_s < AUTHORITIES_AGE_S ? (long)age_s : AUTHORITIES_AGE_S;
+}
+
 /* --- libcurl's sockets and timer on the loop --- */
 
 static void release_if_closed(struct upstream *upstream) {
     if (--upstream->open_handles > 0)
         return;
-    curl_slist_free_all(upstream->headers);
-    free(upstream->url);
-    free(upstream->ca_file);
+    release_terms(upstream->terms);
     free(upstream);
 }
 
@@ -171,6 +267,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
 
 static void free_transfer(struct transfer *transfer) {
     curl_easy_cleanup(transfer->easy);
+    release_terms(transfer->terms);
     sodium_memzero(transfer->body, transfer->size);
     free(transfer);
 }
@@ -188,14 +285,14 @@ static void add_parameter(struct text *query, CURL *easy, char separator, const 
 }
 
 static bool set_address(struct transfer *transfer) {
-    const struct upstream *upstream = transfer->upstream;
+    const char *url = transfer->terms->url;
     const struct triple *triple = &transfer->call->triple;
-    size_t room = strlen(upstream->url) + QUERY_MAX;
+    size_t room = strlen(url) + QUERY_MAX;
     char *buffer = malloc(room);
     if (buffer == NULL)
         return false;
     struct text address = text_over(buffer, room);
-    text_add(&address, upstream->url);
+    text_add(&address, url);
     add_parameter(&address, transfer->easy, '?', "idCard", triple->id_card);
     add_parameter(&address, transfer->easy, '&', "mobile", triple->mobile);
     add_parameter(&address, transfer->easy, '&', "name", triple->name);
@@ -205,13 +302,14 @@ static bool set_address(struct transfer *transfer) {
     return set;
 }
 
-static bool set_options(struct transfer *transfer) {
-    const struct upstream *upstream = transfer->upstream;
+static bool set_options(struct transfer *transfer, const struct code *code) {
+    const struct terms *terms = transfer->terms;
+    int64_t timeout_ms = transfer->call->timeout_ms;
     CURL *easy = transfer->easy;
     bool set = true;
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
     SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_HTTPHEADER, upstream->headers);
+    SET(CURLOPT_HTTPHEADER, code->headers);
     SET(CURLOPT_USERAGENT, "sanyao/" SANYAO_VERSION);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -220,14 +318,16 @@ static bool set_options(struct transfer *transfer) {
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    if (upstream->ca_file[0] != '\0')
-        SET(CURLOPT_CAINFO, upstream->ca_file);
+    /* Refused by a libcurl whose TLS library always reads them anew. */
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(transfer->upstream, terms));
+    if (terms->ca_file[0] != '\0')
+        SET(CURLOPT_CAINFO, terms->ca_file);
     SET(CURLOPT_NOSIGNAL, 1L);
     /* A resolver that hangs is left behind; without this its thread is joined, on the loop. */
     SET(CURLOPT_QUICK_EXIT, 1L);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, upstream->connect_timeout_ms);
-    SET(CURLOPT_TIMEOUT_MS, upstream->timeout_ms);
-    SET(CURLOPT_MAXAGE_CONN, upstream->keepalive_s);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, terms->connect_timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? (long)timeout_ms : terms->timeout_ms);
+    SET(CURLOPT_MAXAGE_CONN, terms->keepalive_s);
     SET(CURLOPT_PREREQFUNCTION, on_before_sending);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -236,13 +336,15 @@ static bool set_options(struct transfer *transfer) {
     return set && set_address(transfer);
 }
 
-static struct transfer *new_transfer(struct upstream *upstream, struct upstream_call *call) {
+static struct transfer *new_transfer(struct upstream *upstream, struct upstream_call *call,
+                                     const struct code *code) {
     struct transfer *transfer = malloc(sizeof *transfer + REPLY_BODY_MAX);
     if (transfer == NULL)
         return NULL;
-    *transfer = (struct transfer){.upstream = upstream, .call = call};
+    *transfer = (struct transfer){.upstream = upstream, .terms = upstream->terms, .call = call};
+    transfer->terms->refs++;
     transfer->easy = curl_easy_init();
-    if (transfer->easy != NULL && set_options(transfer))
+    if (transfer->easy != NULL && set_options(transfer, code))
         return transfer;
     free_transfer(transfer);
     return NULL;
@@ -319,21 +421,6 @@ static void finish_transfers(struct upstream *upstream) {
 
 /* --- the public part --- */
 
-/* An upstream without a credential is never asked, so what stands in the header does not matter. */
-static struct curl_slist *make_headers(const char *appcode) {
-    char line[512];
-    struct text header = text_over(line, sizeof line);
-    text_addf(&header, "Authorization: APPCODE %s", appcode != NULL ? appcode : "-");
-    struct curl_slist *first = header.cut ? NULL : curl_slist_append(NULL, line);
-    sodium_memzero(line, sizeof line);
-    if (first == NULL)
-        return NULL;
-    if (curl_slist_append(first, "Accept: application/json") != NULL)
-        return first;
-    curl_slist_free_all(first);
-    return NULL;
-}
-
 static void set_multi_options(struct upstream *upstream, long max_connections) {
     CURLM *multi = upstream->multi;
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
@@ -355,19 +442,12 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *s
     upstream->loop = loop;
     upstream->row = row;
     upstream->open_handles = 1;
-    upstream->connect_timeout_ms = (long)settings->connect_timeout_ms;
-    upstream->timeout_ms = (long)settings->timeout_ms;
-    upstream->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
     upstream->most = settings->max_connections + settings->max_waiting;
-    upstream->has_credential = settings->appcode != NULL;
-    upstream->url = strdup(settings->url);
-    upstream->ca_file = strdup(settings->ca_file);
-    upstream->headers = make_headers(settings->appcode);
+    upstream->terms = new_terms(settings);
     upstream->multi = curl_multi_init();
     uv_timer_init(loop, &upstream->timer);
     upstream->timer.data = upstream;
-    if (upstream->url == NULL || upstream->ca_file == NULL || upstream->headers == NULL ||
-        upstream->multi == NULL) {
+    if (upstream->terms == NULL || upstream->multi == NULL) {
         complain(complaint, "no memory for the upstream client");
         upstream_free(upstream);
         return NULL;
@@ -383,15 +463,23 @@ static void on_timer_closed(uv_handle_t *handle) {
 void upstream_free(struct upstream *upstream) {
     if (upstream == NULL)
         return;
-    if (upstream->headers != NULL)
-        sodium_memzero(upstream->headers->data, strlen(upstream->headers->data));
     /* Its clean-up still calls the socket and timer functions. */
     curl_multi_cleanup(upstream->multi);
     uv_close((uv_handle_t *)&upstream->timer, on_timer_closed);
 }
 
+bool upstream_set(struct upstream *upstream, const struct upstream_settings *settings) {
+    struct terms *terms = new_terms(settings);
+    if (terms == NULL)
+        return false;
+    terms->begin_ms = uv_now(upstream->loop);
+    release_terms(upstream->terms);
+    upstream->terms = terms;
+    return true;
+}
+
 bool upstream_has_credential(const struct upstream *upstream) {
-    return upstream->has_credential;
+    return upstream->terms->code_count > 0;
 }
 
 bool upstream_is_full(const struct upstream *upstream) {
@@ -399,7 +487,12 @@ bool upstream_is_full(const struct upstream *upstream) {
 }
 
 bool upstream_start(struct upstream *upstream, struct upstream_call *call) {
-    struct transfer *transfer = new_transfer(upstream, call);
+    const struct code *code = find_code(upstream->terms, call->credential);
+    call->cause = "no AppCode is set for the credential";
+    if (code == NULL)
+        return false;
+    call->cause = "no memory to begin the call";
+    struct transfer *transfer = new_transfer(upstream, call, code);
     if (transfer == NULL)
         return false;
     if (curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {

@@ -19,10 +19,17 @@
 
 struct upstream;
 
+struct upstream_credential {
+    const char *id;
+    const char *appcode;
+};
+
+/* Borrowed while upstream_new or upstream_set runs. */
 struct upstream_settings {
     const char *url;
     const char *ca_file; /* empty: the system's certificates */
-    const char *appcode; /* borrowed during upstream_new; NULL: no calls can be made */
+    const struct upstream_credential *credentials;
+    int credential_count; /* 0: no calls can be made */
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* of the whole call */
     int64_t keepalive_ms;
@@ -49,15 +56,28 @@ struct upstream_outcome {
 struct upstream_call {
     void (*done)(struct upstream_call *call, const struct upstream_outcome *outcome);
     struct triple triple; /* what is asked; wiped before `done` */
+    const char
+        *credential;    /* whose code it bears, by its id, until `done`; NULL, empty: the first */
+    int64_t timeout_ms; /* of this call; 0: that of the settings */
+    const char *cause;  /* out, where it could not be begun: why, for the log; static */
 };
 
-/* `row` counts. Both are borrowed for the upstream's life. NULL with a complaint. */
+/* `loop` and `row`, which counts, are borrowed for the upstream's life. NULL with a complaint. */
 struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *settings,
                               struct metrics_row *row, struct complaint *complaint);
 
 /* No call may be under way. The loop must run once more for libuv to let go. */
 void upstream_free(struct upstream *upstream);
 
+/*
+ * Another address, CA file (read anew, also the same one), codes and times for the calls that begin
+ * from now on; those under way keep what they began with. Its bounds stay. False: no memory, and
+ * nothing has changed.
+ */
+bool upstream_set(struct upstream *upstream, const struct upstream_settings *settings)
+    __attribute__((warn_unused_result));
+
+/* Is there any? */
 bool upstream_has_credential(const struct upstream *upstream);
 
 /* Would one more call have to wait beyond the bound? Ask before reserving. */
@@ -65,7 +85,7 @@ bool upstream_is_full(const struct upstream *upstream);
 
 /*
  * `done` is called later, once, never before this returns. False when the call could not be begun
- * (no memory): nothing was sent and `done` is not called.
+ * (no such credential, no memory): nothing was sent, `done` is not called, and `cause` says why.
  */
 bool upstream_start(struct upstream *upstream, struct upstream_call *call)
     __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
  * What is the embedded store's own: the file and who may open it, the ledger's rows, recovery, the
  * sweep, leases on a clock that stands still, a file that cannot be written.
  */
+#include "money_rig.h"
 #include "store_rig.h"
 
 #include <errno.h>
@@ -169,7 +170,7 @@ static void what_is_not_ours_is_refused_and_left_alone(void **state) {
         {"PRAGMA user_version = 9; CREATE TABLE other (a)", "another program's"},
         {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 99; CREATE TABLE other (a)",
          "newer sanyao"},
-        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 2; CREATE TABLE other (a)",
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 3; CREATE TABLE other (a)",
          "no whole sanyao store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -218,7 +219,7 @@ static void an_empty_file_is_taken(void **state) {
     close(fd);
     open_scene(scene);
     rig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", NULL, "2");
+    expect(scene, "PRAGMA user_version", NULL, "3");
 }
 
 static void a_relative_path_is_taken_as_it_is(void **state) {
@@ -641,9 +642,43 @@ static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state) {
     rig_close(&scene->rig);
 }
 
+extern const char store_schema_2_sql[];
+
+/* Calls of an older schema count as if they had always been counted. */
+static void what_a_store_of_version_2_holds_is_counted(void **state) {
+    static const char *const ends[] = {"'reserved', NULL", "'unknown', NULL", "'settled', 1",
+                                       "'settled', 0", "'released', 0"};
+    struct scene *scene = *state;
+    int64_t at_ms = clock_unix_ms(&clock_system);
+    char sql[600];
+    char hex[33];
+    sqlite3 *db = open_beside(scene);
+    execute(db, store_schema_1_sql);
+    execute(db, store_schema_2_sql);
+    for (int i = 0; i < 60; i++) {
+        struct ledger_id id = ledger_id_make(at_ms - i % 3 * INT64_C(86400000));
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
+                 "billed, number) VALUES (x'%s', %lld, 'c%d', 'main', %s, %s, x'0011223344556677')",
+                 sodium_bin2hex(hex, sizeof hex, id.bytes, sizeof id.bytes), (long long)at_ms,
+                 i % 2, i % 4 ? "'p1'" : "NULL", ends[i % 5]);
+        execute(db, sql);
+    }
+    execute(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 2");
+    sqlite3_close(db);
+    for (int again = 0; again < 2; again++) {
+        open_scene(scene);
+        for (int day = 0; day < 3; day++)
+            money_assert_books(&scene->rig, at_ms - day * INT64_C(86400000));
+        assert_int_equal(money_counter(&scene->rig, "package", "p1"), 27);
+        rig_close(&scene->rig);
+    }
+}
+
 int main(void) {
     if (sodium_init() < 0)
         return 1;
+    period_set_zone("Asia/Shanghai");
     /* Warnings and errors are part of what is provoked here. */
     log_init(LOG_ERROR, LOG_JSON, open("/dev/null", O_WRONLY | O_CLOEXEC));
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -669,6 +704,7 @@ int main(void) {
         SCENE(a_lease_taken_in_vain_is_taken_back),
         SCENE(closing_writes_what_waits),
         SCENE(a_store_of_version_1_is_brought_up_with_all_it_holds),
+        SCENE(what_a_store_of_version_2_holds_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

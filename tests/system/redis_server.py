@@ -347,6 +347,17 @@ class RedisServer:
         totals = {name.decode(): int(value) for name, value in zip(flat[::2], flat[1::2])}
         return {name: value for name, value in totals.items() if value != 0}
 
+    def counters(self, name):
+        """Of {ledger}NAME, or of a whole key: {"client": number}."""
+        key = name if name.startswith(LEDGER) else LEDGER + name
+        flat = self.command("HGETALL", key)
+        return {field.decode(): int(value) for field, value in zip(flat[::2], flat[1::2])}
+
+    def ledger_keys(self, name):
+        """The ledger's keys that begin so."""
+        begin = (LEDGER + name).encode()
+        return [key.decode() for key in self.keys() if key.startswith(begin)]
+
     def open_calls(self):
         return self.command("ZCARD", LEDGER + "open")
 

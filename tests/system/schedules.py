@@ -15,14 +15,17 @@ import signal
 import threading
 import time
 
-from harness import Closed, Connection, Replicas, read_answer, send_question, wait_until
+from desk import Desk, bearer, counts, used_by
+from harness import Closed, Connection, Replicas, Server, read_answer, send_question, wait_until
 from people import People
 from redis_server import RedisServer, number_digest, totals_of
 from sandbox_control import Sandbox
 
 REPLICAS = 3
 MAX_CALLS = 4
+CLIENTS = ("free", "bound")  # the second has a daily quota
 SETTINGS = {
+    "AUTH": "keys",
     # The port of a replica that is down may be given to the next listener; it must know the questions.
     "ADMIN_LISTEN": "",
     "WORKERS": "2",
@@ -56,6 +59,7 @@ KINDS = {
     "freeze redis": 1, "lock redis": 1, "fill redis": 1, "heal redis": 4,
     "kill redis": 1, "start redis": 2, "cut": 2, "cut notices": 1, "forget scripts": 1,
     "seller stands still": 1,
+    "add package": 2, "change quota": 1,
 }
 # What a caller may be told, besides an answer.
 TOLD = {
@@ -65,6 +69,8 @@ TOLD = {
     "upstream_invalid_reply": {True, False},
     "overloaded": {False},
     "shutting_down": {False},
+    "package_exhausted": {False},
+    "client_quota_exhausted": {False},
 }
 
 
@@ -77,6 +83,7 @@ class Schedule:
             (number, spelling)
             for number, count in enumerate(self.numbers) for spelling in range(count)
         ]
+        self.bought, self.quota = chance.choice((2, 4, 8, 30)), chance.choice((1, 2, 5))
         kinds, weights = list(KINDS), list(KINDS.values())
         self.steps = [
             self.step(chance, chance.choices(kinds, weights)[0])
@@ -89,9 +96,13 @@ class Schedule:
         if kind == "ask":
             wish = "no-cache" if chance.random() < 0.2 else None
             hang_up = chance.randrange(40) if chance.random() < 0.2 else None
-            return (kind, replica, question, wish, hang_up)
+            return (kind, replica, question, wish, hang_up, self.client(chance))
         if kind == "burst":
-            return (kind, question, chance.randint(3, 9))
+            return (kind, question, chance.randint(3, 9), self.client(chance))
+        if kind == "add package":
+            return (kind, chance.randint(1, 6))
+        if kind == "change quota":
+            return (kind, chance.randint(1, 8))
         if kind == "upstream":
             return (
                 kind, chance.randrange(len(self.numbers)), chance.randrange(len(BEHAVIOURS)),
@@ -103,15 +114,20 @@ class Schedule:
             return (kind, replica)
         return (kind,)
 
+    @staticmethod
+    def client(chance):
+        return chance.choice((0, 0, 1))
+
     def __str__(self):
-        return "; ".join(" ".join(str(word) for word in step) for step in self.steps)
+        return f"{self.bought} bought, quota {self.quota}; " + "; ".join(" ".join(str(word) for word in step) for step in self.steps)
 
 
 class Ask:
     """One caller, and what became of it."""
 
-    def __init__(self, question, replica, wish=None, hang_up=None):
+    def __init__(self, question, replica, wish=None, hang_up=None, client=0):
         self.question, self.replica, self.wish, self.hang_up = question, replica, wish, hang_up
+        self.client = client
         self.reply = self.broken = None
         self.excused = False  # its replica was killed or stopped before it was answered
 
@@ -123,7 +139,9 @@ class Cluster:
         self.directory = str(directory)
         self.redis = RedisServer(os.path.join(self.directory, "redis"))
         self.sandbox = Sandbox(None, "--number-limit", "0")
-        self.replicas = None
+        self.replicas = self.desk_server = self.desk = None
+        self.runs = 0
+        self.packages = {}  # name: how many calls it is good for; of the run under way
         self.people = People("schedules")
         self.crowd = self.people.some(6)
         self.faults = collections.Counter()
@@ -135,10 +153,19 @@ class Cluster:
         self.replicas = Replicas(
             self.directory, self.redis, self.sandbox.url, count=REPLICAS, **SETTINGS
         ).start()
+        # Where the operator works; nobody harms it.
+        self.desk_server = Server(
+            os.path.join(self.directory, "desk"), self.sandbox.url, redis=self.redis,
+            **{**SETTINGS, "ADMIN_LISTEN": "127.0.0.1:0", "HASH_KEY": self.replicas.hash_key},
+        ).start()
+        self.desk = Desk(self.desk_server)
+        self.desk_server.wait_until_ready()
         return self
 
     def __exit__(self, kind, *_):
         self.redis.thaw()
+        if self.desk_server is not None:
+            self.desk_server.__exit__(kind)
         for server in self.replicas:
             if server.process is not None and server.process.poll() is None:
                 server.signal(signal.SIGCONT)
@@ -149,6 +176,7 @@ class Cluster:
     def run(self, schedule):
         """The violations, as sentences."""
         self.sandbox.reset("behaviours", "counters")
+        self.runs += 1
         run = Run(self, schedule)
         try:
             for step in schedule.steps:
@@ -172,6 +200,9 @@ class Run:
         ]
         self.number_of = [number for number, _ in schedule.questions]
         self.mobiles = mobiles
+        self.desk = cluster.desk
+        self.quota = schedule.quota
+        self.open_shop(schedule)
         self.probes = [cluster.crowd[-1].but(mobile=mobile) for mobile in mobiles]
         self.chance = random.Random(schedule.seed + 1)
         self.faults = collections.Counter()
@@ -179,6 +210,44 @@ class Run:
         self.down, self.still = set(), set()
         self.endings = collections.Counter()  # per replica: how often it was killed or stopped
         self.violations = []
+
+    # --- money ---
+
+    def name(self, what):
+        return f"run{self.cluster.runs}-{what}"
+
+    def open_shop(self, schedule):
+        """Packages and clients of this run's own, known to all replicas."""
+        for package in self.cluster.packages:
+            self.desk.set_package(package, removed=True)
+        self.cluster.packages = {}
+        self.buy("first", schedule.bought)
+        self.buy("second", 3)
+        limits = ({}, {"dailyCalls": schedule.quota})
+        self.keys = [
+            self.desk.add_client(self.name(client), refresh=True, **limit)
+            for client, limit in zip(CLIENTS, limits)
+        ]
+        for server in self.replicas:
+            for key in self.keys:
+                wait_until(lambda: server.ask(  # noqa: B023
+                    self.probes[0], "only-if-cached", headers=bearer(key)  # noqa: B023
+                ).status == 504, QUIET, "the clients everywhere")
+
+    def buy(self, what, calls):
+        self.desk.add_package(self.name(what), calls)
+        self.cluster.packages[self.name(what)] = calls
+
+    def do_add_package(self, calls):
+        """With the store away it is not known whether it was added; then its size counts."""
+        name = self.name(f"more{len(self.cluster.packages)}")
+        self.cluster.packages[name] = calls
+        self.desk.send("POST", "packages", {"id": name, "calls": calls, "priceCny": 1})
+
+    def do_change_quota(self, quota):
+        """What was reserved under a larger one stays."""
+        self.quota = max(self.quota, quota)
+        self.desk.send("PATCH", "clients/" + self.name("bound"), {"dailyCalls": quota})
 
     # --- steps ---
 
@@ -188,8 +257,8 @@ class Run:
     def fault(self, kind):
         self.faults[kind] += 1
 
-    def do_ask(self, replica, question, wish, hang_up):
-        ask = Ask(question, replica, wish, hang_up)
+    def do_ask(self, replica, question, wish, hang_up, client):
+        ask = Ask(question, replica, wish, hang_up, client)
         self.asks.append(ask)
         thread = threading.Thread(target=self.run_ask, args=(ask,))
         self.threads.append(thread)
@@ -201,7 +270,7 @@ class Run:
         person = self.people[ask.question]
         try:
             with Connection(self.replicas[ask.replica].port, timeout=30) as connection:
-                send_question(connection, person, ask.wish)
+                send_question(connection, person, ask.wish, headers=bearer(self.keys[ask.client]))
                 if ask.hang_up is not None:
                     time.sleep(ask.hang_up / 1000)
                     self.fault("hang up")
@@ -213,9 +282,9 @@ class Run:
         except AssertionError as error:  # a reply that breaks the contract
             self.violations.append(f"question {ask.question}: {error}")
 
-    def do_burst(self, question, count):
+    def do_burst(self, question, count, client):
         for index in range(count):
-            self.do_ask(index % REPLICAS, question, None, None)
+            self.do_ask(index % REPLICAS, question, None, None, client)
 
     def do_upstream(self, number, behaviour, calls):
         self.fault("upstream")
@@ -328,6 +397,7 @@ class Run:
         wait_until(lambda: self.sandbox.stats()["inFlight"] == 0, QUIET, "the end of all calls")
         self.replicas.wait_for_ends(QUIET)
         self.sandbox.reset("behaviours")
+        self.buy("last", 100)
 
     def expect(self, truth, sentence):
         if not truth:
@@ -337,6 +407,7 @@ class Run:
         rows = self.redis.ledger_rows()
         self.expect(self.redis.totals() == totals_of(rows), "the totals are not the rows' sum")
         calls = self.sandbox.log()
+        self.check_money(rows, calls)
         by_number = collections.defaultdict(list)
         for row in rows:
             by_number[row["number"]].append(row)
@@ -353,6 +424,41 @@ class Run:
         for number in range(len(self.mobiles)):
             self.check_probe(number)
         return self.violations
+
+    def check_money(self, rows, calls):
+        """The counters are the rows' sums, and within what was bought and allowed."""
+        def sums(column):
+            return {name: count for name, count in used_by(rows, column).items() if name}
+
+        def kept(*names):
+            total = collections.Counter()
+            for name in names:
+                total.update(self.redis.counters(name))
+            return {name: count for name, count in total.items() if count}
+
+        self.expect(kept("used:package") == sums("package"), "packages' counters are not the rows' sums")
+        for period in ("day", "month"):
+            names = self.redis.ledger_keys(f"used:{period}:")
+            self.expect(kept(*names) == sums("client"), f"the {period}s' counters are not the rows' sums")
+        used = sums("package")
+        for package, bought in self.cluster.packages.items():
+            self.expect(
+                used.get(package, 0) <= bought, f"{package}: {used.get(package)} of {bought} used"
+            )
+        bound = sums("client").get(self.name("bound"), 0)
+        self.expect(bound <= self.quota, f"{bound} calls under a quota of {self.quota}")
+        mine = [row for row in rows if row["client"].startswith(self.name(""))]
+        self.expect(
+            all(row["package"] in self.cluster.packages for row in mine if row["state"] != "released"),
+            "a call of no package",
+        )
+        sent = sum(call["gateway"] is None for call in calls)
+        self.expect(
+            sent <= sum(counts(row) for row in mine), "more was sent than packages and clients know of"
+        )
+        self.expect(
+            sent <= sum(self.cluster.packages.values()), "more was sent than was bought"
+        )
 
     def states(self, number):
         return collections.Counter(row["state"] for row in self.rows[number])
@@ -431,7 +537,8 @@ class Run:
 
         def agree():
             replies = [
-                server.ask(person, "only-if-cached") for server in self.replicas for _ in range(3)
+                server.ask(person, "only-if-cached", headers=bearer(self.keys[0]))
+                for server in self.replicas for _ in range(3)
             ]
             return (
                 all(reply.status == 200 for reply in replies)
@@ -450,7 +557,7 @@ class Run:
             row["status"] == "203" for row in self.rows[number]
         )
         replica = self.chance.randrange(REPLICAS)
-        reply = self.replicas[replica].ask(self.probes[number])
+        reply = self.replicas[replica].ask(self.probes[number], headers=bearer(self.keys[0]))
         told = reply.json.get("source", reply.code)
         self.expect(
             told == ("guard" if closed else "upstream"),

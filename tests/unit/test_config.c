@@ -84,8 +84,8 @@ static void test_defaults(void **state) {
     assert_null(config->path);
     for (size_t i = 0; i < config_table_count; i++)
         assert_string_equal(config->source[i], "default");
-    config_free(config);
-    config_free(NULL);
+    config_release(config);
+    config_release(NULL);
 }
 
 /* ---- values from text ---- */
@@ -191,6 +191,46 @@ static const struct {
     {"appcode", "a b", NULL},
     {"appcode", "a\n", NULL},
     {"appcode", "\xc3\xa9", NULL},
+    {"credentials", "", "[]"},
+    {"credentials", "second=/a/b, 3-rd=c=d", "[\"second=/a/b\",\"3-rd=c=d\"]"},
+    {"credentials", "hidden", NULL},
+    {"credentials", "second=", NULL},
+    {"credentials", "=/a", NULL},
+    {"credentials", "-a=/a", NULL},
+    {"credentials", "Second=/a", NULL},
+    {"credentials", "a_b=/a", NULL},
+    {"credentials", "a1234567890123456789012345678901234567890=/a", NULL},
+    {"timezone", "Asia/Shanghai", "\"Asia/Shanghai\""},
+    {"timezone", "Nowhere/Hidden", NULL},
+    {"timezone", "", NULL},
+    {"clients.grace", "0", "\"0\""},
+    {"clients.grace", "90d", "\"90d\""},
+    {"clients.grace", "91d", NULL},
+    {"alerts.thresholds", "100,7,0", "[\"100\",\"7\",\"0\"]"},
+    {"alerts.thresholds", "", "[]"},
+    {"alerts.thresholds", "101", NULL},
+    {"alerts.thresholds", "-1", NULL},
+    {"alerts.thresholds", "05", NULL},
+    {"alerts.thresholds", "5%", NULL},
+    {"alerts.webhooks", "ops=dingtalk:/a", "[\"ops=dingtalk:/a\"]"},
+    {"alerts.webhooks", "a=generic:b,b=wecom:b,c=feishu:b",
+     "[\"a=generic:b\",\"b=wecom:b\",\"c=feishu:b\"]"},
+    {"alerts.webhooks", "ops=slack:/a", NULL},
+    {"alerts.webhooks", "ops=dingtalk", NULL},
+    {"alerts.webhooks", "ops=dingtalk:", NULL},
+    {"alerts.webhooks", "ops=/a", NULL},
+    {"alerts.webhooks", "ops=dingtalk:https://example.com/hidden", NULL},
+    {"price_list", "1=1,1000=288.5,2000=0.25", "[\"1=1\",\"1000=288.5\",\"2000=0.25\"]"},
+    {"price_list", "0=1", NULL},
+    {"price_list", "01=1", NULL},
+    {"price_list", "1=1.", NULL},
+    {"price_list", "1=1.001", NULL},
+    {"price_list", "1=.5", NULL},
+    {"price_list", "1=-1", NULL},
+    {"price_list", "1", NULL},
+    {"price_list", "=1", NULL},
+    {"price_list", "1=1=1", NULL},
+    {"price_list", "9999999999=1", NULL},
 };
 
 static void test_values(void **state) {
@@ -338,7 +378,7 @@ static void assert_hash_key(const struct config_sources *sources, const char *ke
         assert_string_equal(config->hash_key, key);
     if (strstr(config->source[row_of("hash.key")], source) == NULL)
         fail_msg("the source is %s, not %s", config->source[row_of("hash.key")], source);
-    config_free(config);
+    config_release(config);
 }
 
 /* Each place holds a key of its own; the first place is taken away again and again. */
@@ -384,14 +424,14 @@ static void test_order_of_a_setting(void **state) {
     assert_int_equal(config->workers, 4);
     assert_string_equal(config->source[row_of("workers")], "SANYAO_WORKERS");
     assert_false(config->get);
-    config_free(config);
+    config_release(config);
     config = load_good(settings, ENVIRONMENT(file_variable));
     assert_int_equal(config->workers, 5);
-    config_free(config);
+    config_release(config);
     config = load_good(settings, ENVIRONMENT());
     assert_int_equal(config->workers, 3);
     assert_non_null(strstr(config->source[row_of("workers")], "/f.jsonc:2"));
-    config_free(config);
+    config_release(config);
     assert_refused(settings, ENVIRONMENT("SANYAO_WORKERS=4", file_variable),
                    "SANYAO_WORKERS and SANYAO_WORKERS_FILE are both set");
 }
@@ -414,11 +454,11 @@ static void test_which_settings_file(void **state) {
     struct config *config = config_load_from(&sources, &complaint);
     assert_int_equal(config->workers, 2);
     assert_string_equal(config->path, two);
-    config_free(config);
+    config_release(config);
     sources.environment = ENVIRONMENT();
     config = config_load_from(&sources, &complaint);
     assert_int_equal(config->workers, 1);
-    config_free(config);
+    config_release(config);
 
     assert_refused(scratch_path("none"), ENVIRONMENT(), "none: No such file");
     assert_refused(NULL, ENVIRONMENT("SANYAO_CONFIG=/nonexistent/a"), "/nonexistent/a: No such");
@@ -431,7 +471,7 @@ static void test_large_file(void **state) {
     char *text = malloc(CONFIG_FILE_SIZE_MAX + 1);
     memset(text, ' ', CONFIG_FILE_SIZE_MAX + 1);
     memcpy(text, "{}", 2);
-    config_free(load_good(scratch_write("f", text, CONFIG_FILE_SIZE_MAX, 0600), ENVIRONMENT()));
+    config_release(load_good(scratch_write("f", text, CONFIG_FILE_SIZE_MAX, 0600), ENVIRONMENT()));
     scratch_write("f", text, CONFIG_FILE_SIZE_MAX + 1, 0600);
     assert_refused(scratch_path("f"), ENVIRONMENT(), "larger than 1 MiB");
     free(text);
@@ -481,7 +521,7 @@ static void test_long_variable_name(void **state) {
 
 static void test_kubernetes_is_passed_over(void **state) {
     (void)state;
-    config_free(load_good(
+    config_release(load_good(
         NULL,
         ENVIRONMENT("SANYAO_SERVICE_HOST=10.0.0.1", "SANYAO_SERVICE_PORT=8080",
                     "SANYAO_SERVICE_PORT_HTTP=8080", "SANYAO_PORT=tcp://10.0.0.1:8080",
@@ -500,13 +540,13 @@ static void test_ca_file_is_no_file_form(void **state) {
     snprintf(variable, sizeof variable, "SANYAO_UPSTREAM_CA_FILE=%s", pem);
     struct config *config = load_good(NULL, ENVIRONMENT(variable));
     assert_string_equal(config->upstream_ca_file, pem);
-    config_free(config);
+    config_release(config);
 
     snprintf(variable, sizeof variable, "SANYAO_UPSTREAM_CA_FILE_FILE=%s",
              scratch_text("name", pem));
     config = load_good(NULL, ENVIRONMENT(variable));
     assert_string_equal(config->upstream_ca_file, pem);
-    config_free(config);
+    config_release(config);
 }
 
 /* ---- secrets in files ---- */
@@ -543,7 +583,7 @@ static void test_exposed_secret_warns(void **state) {
     struct config *config = load_good(NULL, ENVIRONMENT(variable));
     assert_int_equal(warnings_with(config, "other users may read"), 1);
     assert_int_equal(config_list_count((const char *const *)config->warnings), 1);
-    config_free(config);
+    config_release(config);
 
     /* Containers mount secrets readable for all, and no chmod helps there. */
     struct complaint complaint;
@@ -551,22 +591,261 @@ static void test_exposed_secret_warns(void **state) {
                                      .environment = ENVIRONMENT(variable)};
     config = config_load_from(&sources, &complaint);
     assert_null(config->warnings);
-    config_free(config);
+    config_release(config);
     sources.environment = ENVIRONMENT();
     config = config_load_from(&sources, &complaint);
     assert_string_equal(config->appcode, "abc");
     assert_null(config->warnings);
-    config_free(config);
+    config_release(config);
+}
+
+/* ---- files named in lists ---- */
+
+#define CODES_SIZE 512
+
+/* "NAME=…" with paths in the scratch directory; `format` has a %s for each. */
+static const char *variable_with(char variable[CODES_SIZE], const char *format, const char *one,
+                                 const char *other) {
+    char a[128];
+    char b[128];
+    snprintf(a, sizeof a, "%s", scratch_path(one));
+    snprintf(b, sizeof b, "%s", scratch_path(other));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(variable, CODES_SIZE, format, a, b);
+#pragma GCC diagnostic pop
+    return variable;
+}
+
+static void test_credentials_in_order(void **state) {
+    (void)state;
+    char list[CODES_SIZE];
+    scratch_text("one", "code-one\n");
+    scratch_text("two", "code-two");
+    variable_with(list, "SANYAO_CREDENTIALS=second=%s,a=%s", "two", "one");
+    struct config *config = load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=code-main", list));
+    assert_int_equal(config->credential_count, 3);
+    assert_string_equal(config->credentials[0].id, "main");
+    assert_string_equal(config->credentials[0].appcode, "code-main");
+    assert_string_equal(config->credentials[1].id, "second");
+    assert_string_equal(config->credentials[1].appcode, "code-two");
+    assert_string_equal(config->credentials[2].id, "a");
+    assert_string_equal(config->credentials[2].appcode, "code-one");
+    assert_null(config->warnings);
+    config_release(config);
+
+    config = load_good(NULL, ENVIRONMENT(list));
+    assert_int_equal(config->credential_count, 2);
+    assert_string_equal(config->credentials[0].id, "second");
+    assert_int_equal(warnings_with(config, "none is set"), 0);
+    config_release(config);
+    config = load_good(NULL, ENVIRONMENT());
+    assert_int_equal(config->credential_count, 0);
+    assert_int_equal(warnings_with(config, "none is set"), 1);
+    config_release(config);
+}
+
+static void test_bad_credentials(void **state) {
+    (void)state;
+    char list[CODES_SIZE];
+    scratch_text("good", "code");
+    scratch_text("bad", "hidden code");
+    variable_with(list, "SANYAO_CREDENTIALS=a=%s,b=%s", "good", "bad");
+    assert_refused(NULL, ENVIRONMENT(list),
+                   "credentials (SANYAO_CREDENTIALS): item 2 (b): what the file /tmp/");
+    variable_with(list, "SANYAO_CREDENTIALS=a=%s,a=%s", "good", "good");
+    assert_refused(NULL, ENVIRONMENT(list), "item 2 (a): another item has this name");
+    variable_with(list, "SANYAO_CREDENTIALS=main=%s", "good", "good");
+    config_release(load_good(NULL, ENVIRONMENT(list)));
+    assert_refused(NULL, ENVIRONMENT(list, "SANYAO_APPCODE=code"),
+                   "item 1 (main): appcode is set, and is the one called main");
+    /* Who gives the code itself instead of its file must not see it in a log. */
+    assert_refused(NULL, ENVIRONMENT("SANYAO_CREDENTIALS=a=hidden"),
+                   "credentials (SANYAO_CREDENTIALS): item 1 (a): its file is not there");
+    assert_refused(NULL, ENVIRONMENT("SANYAO_CREDENTIALS=hidden"),
+                   "SANYAO_CREDENTIALS: item 1 must begin with a name");
+}
+
+static void test_webhooks(void **state) {
+    (void)state;
+    char list[CODES_SIZE];
+    scratch_text("one", "https://example.com/robot?token=hidden\r\nsigning-secret\r\n");
+    scratch_text("two", "http://127.0.0.1:1/\n");
+    variable_with(list, "SANYAO_ALERTS_WEBHOOKS=ops=dingtalk:%s,b=generic:%s", "one", "two");
+    struct config *config = load_good(NULL, ENVIRONMENT(list, "SANYAO_APPCODE=a"));
+    assert_int_equal(config->webhook_count, 2);
+    assert_string_equal(config->webhooks[0].name, "ops");
+    assert_int_equal(config->webhooks[0].kind, CONFIG_WEBHOOK_DINGTALK);
+    assert_string_equal(config->webhooks[0].url, "https://example.com/robot?token=hidden");
+    assert_string_equal(config->webhooks[0].secret, "signing-secret");
+    assert_int_equal(config->webhooks[1].kind, CONFIG_WEBHOOK_GENERIC);
+    assert_string_equal(config->webhooks[1].url, "http://127.0.0.1:1/");
+    assert_null(config->webhooks[1].secret);
+    assert_null(config->warnings);
+    config_release(config);
+
+    scratch_write("two", "http://example.com/", 19, 0644);
+    config = load_good(NULL, ENVIRONMENT(list, "SANYAO_APPCODE=a"));
+    assert_int_equal(warnings_with(config, "item 2 (b) is sent to unencrypted"), 1);
+    assert_int_equal(warnings_with(config, "alerts.webhooks: /tmp/"), 1);
+    config_release(config);
+}
+
+static void test_bad_webhooks(void **state) {
+    (void)state;
+    static const struct {
+        const char *content, *message;
+    } cases[] = {
+        {"example.com/hidden", "must begin with https://"},
+        {"https://a:hidden@example.com/", "must not hold a user name"},
+        {"https://?hidden", "must have a host name"},
+        {"https://example.com/ hidden", "visible ASCII"},
+        {"https://example.com/#hidden", "visible ASCII characters without #"},
+        {"https://example.com/\n\nhidden", "must have one or two lines"},
+        {"https://example.com/\nhidden hidden", "must have as its second line"},
+    };
+    char list[CODES_SIZE];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        scratch_text("hook", cases[i].content);
+        variable_with(list, "SANYAO_ALERTS_WEBHOOKS=ops=wecom:%s", "hook", "hook");
+        assert_refused(NULL, ENVIRONMENT(list), cases[i].message);
+    }
+    scratch_text("hook", "https://example.com/");
+    variable_with(list, "SANYAO_ALERTS_WEBHOOKS=a=wecom:%s,a=feishu:%s", "hook", "hook");
+    assert_refused(NULL, ENVIRONMENT(list), "item 2 (a): another item has this name");
+    assert_refused(NULL, ENVIRONMENT("SANYAO_ALERTS_WEBHOOKS=a=wecom:hidden"),
+                   "item 1 (a): its file is not there");
+}
+
+/* ---- what a reload changes ---- */
+
+static void assert_changes(const struct config *before, const struct config *after,
+                           const char *expected) {
+    cJSON *changes = config_changes(before, after);
+    char *text = cJSON_PrintUnformatted(changes);
+    assert_string_equal(text, expected);
+    cJSON_free(text);
+    cJSON_Delete(changes);
+}
+
+static void test_changes(void **state) {
+    (void)state;
+    struct config *before =
+        load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden-a", "SANYAO_GET=false",
+                                    "SANYAO_CACHE_TTL_01=2d", "SANYAO_ADMIN_TOKEN=" KEY_A));
+    struct config *after =
+        load_good(NULL, ENVIRONMENT("SANYAO_APPCODE=hidden-b", "SANYAO_BILLED_STATUSES=01,02",
+                                    "SANYAO_CACHE_TTL_01=48h", "SANYAO_HASH_KEY=" KEY_A));
+    assert_changes(before, before, "[]");
+    assert_changes(before, after,
+                   "[{\"key\":\"get\",\"before\":false,\"after\":true},"
+                   "{\"key\":\"admin.token\",\"before\":\"(set)\",\"after\":\"(not set)\"},"
+                   "{\"key\":\"hash.key\",\"before\":\"(not set)\",\"after\":\"(set)\"},"
+                   "{\"key\":\"appcode\",\"before\":\"(set)\",\"after\":\"(changed)\"},"
+                   "{\"key\":\"billed_statuses\",\"before\":[\"*\"],\"after\":[\"01\",\"02\"]}]");
+    config_release(before);
+    config_release(after);
+}
+
+static void test_changed_files_are_changes(void **state) {
+    (void)state;
+    char codes[CODES_SIZE];
+    char hooks[CODES_SIZE];
+    scratch_text("code", "hidden-a");
+    scratch_text("hook", "https://example.com/hidden");
+    variable_with(codes, "SANYAO_CREDENTIALS=b=%s", "code", "code");
+    variable_with(hooks, "SANYAO_ALERTS_WEBHOOKS=b=wecom:%s", "hook", "hook");
+    const char *const *environment = ENVIRONMENT(codes, hooks, "SANYAO_APPCODE=a");
+    struct config *before = load_good(NULL, environment);
+    struct config *same = load_good(NULL, environment);
+    assert_changes(before, same, "[]");
+    scratch_text("code", "hidden-b");
+    struct config *other_code = load_good(NULL, environment);
+    assert_changes(before, other_code,
+                   "[{\"key\":\"credentials\",\"before\":\"(set)\",\"after\":\"(changed)\"}]");
+    scratch_text("hook", "https://example.com/hidden\nhidden");
+    struct config *other_hook = load_good(NULL, environment);
+    assert_changes(other_code, other_hook,
+                   "[{\"key\":\"alerts.webhooks\",\"before\":\"(set)\",\"after\":\"(changed)\"}]");
+    /* The code that the list has nothing to do with. */
+    struct config *without = load_good(NULL, ENVIRONMENT(codes, hooks));
+    assert_changes(other_hook, without,
+                   "[{\"key\":\"appcode\",\"before\":\"(set)\",\"after\":\"(not set)\"}]");
+    config_release(before);
+    config_release(same);
+    config_release(other_code);
+    config_release(other_hook);
+    config_release(without);
+}
+
+static void assert_not_reloaded(const char *was, const char *is, const char *shared,
+                                const char *keys) {
+    struct complaint complaint = {""};
+    const char *key = "SANYAO_HASH_KEY=" KEY_A;
+    struct config *before = load_good(NULL, ENVIRONMENT(key, was, shared));
+    struct config *after = load_good(NULL, ENVIRONMENT(key, is, shared));
+    bool can = config_can_reload(before, after, &complaint);
+    if (can != (keys == NULL))
+        fail_msg("%s: %s", is, can ? "accepted" : complaint.text);
+    if (keys != NULL && strstr(complaint.text, keys) == NULL)
+        fail_msg("said: %s", complaint.text);
+    config_release(before);
+    config_release(after);
+}
+
+static void test_what_needs_a_restart(void **state) {
+    (void)state;
+    static const struct {
+        const char *was, *is, *key;
+    } cases[] = {
+        {"A=", "SANYAO_LISTEN=127.0.0.1:1", "another value of: listen"},
+        {"SANYAO_WORKERS=1", "SANYAO_WORKERS=2", "workers"},
+        {"A=", "SANYAO_MAX_CONNECTIONS=16", "max_connections"},
+        {"A=", "SANYAO_IDLE_TIMEOUT=1s", "idle_timeout"},
+        {"A=", "SANYAO_ADMIN_LISTEN=", "admin.listen"},
+        {"A=", "SANYAO_STORE_URL=sqlite:other", "store.url"},
+        {"A=", "SANYAO_STORE_TIMEOUT=1s", "store.timeout"},
+        {"A=", "SANYAO_JOURNAL_PATH=other", "journal.path"},
+        {"A=", "SANYAO_JOURNAL_KEEP=30d", "journal.keep"},
+        {"A=", "SANYAO_CACHE_MEMORY_ENTRIES=1", "cache.memory_entries"},
+        {"A=", "SANYAO_TIMEZONE=Europe/Berlin", "timezone"},
+        {"A=", "SANYAO_UPSTREAM_MAX_CONNECTIONS=1", "upstream.max_connections"},
+        {"A=", "SANYAO_UPSTREAM_MAX_WAITING=1", "upstream.max_waiting"},
+        {"A=", "SANYAO_REQUEST_TIMEOUT=1s", NULL},
+        {"A=", "SANYAO_UPSTREAM_URL=https://example.com", NULL},
+        {"A=", "SANYAO_LOG_LEVEL=debug", NULL},
+        {"A=", "SANYAO_AUTH=off", NULL},
+    };
+    const char *store = "SANYAO_STORE_URL=redis://127.0.0.1";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_not_reloaded(cases[i].was, cases[i].is, NULL, cases[i].key);
+    assert_not_reloaded("A=", "SANYAO_NUMBER_LIMIT_WINDOW=1h", NULL, NULL);
+    assert_not_reloaded("A=", "SANYAO_NUMBER_LIMIT_WINDOW=1h", store, "number_limit.window");
+    assert_not_reloaded("A=", "SANYAO_STORE_LEDGER_URL=redis://127.0.0.2", store,
+                        "store.ledger_url");
+}
+
+static void test_all_keys_that_need_a_restart_are_named(void **state) {
+    (void)state;
+    struct complaint complaint;
+    struct config *before = load_good(NULL, ENVIRONMENT("SANYAO_HASH_KEY=" KEY_A));
+    struct config *after = load_good(
+        NULL, ENVIRONMENT("SANYAO_HASH_KEY=" KEY_B, "SANYAO_TIMEZONE=UTC", "SANYAO_GET=false"));
+    assert_false(config_can_reload(before, after, &complaint));
+    assert_string_equal(complaint.text,
+                        "only a restart can take another value of: hash.key, timezone");
+    config_release(before);
+    config_release(after);
 }
 
 /* ---- between settings ---- */
 
 static void test_auth_off_needs_loopback(void **state) {
     (void)state;
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_AUTH=off")));
-    config_free(load_good(
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_AUTH=off")));
+    config_release(load_good(
         NULL, ENVIRONMENT("SANYAO_AUTH=off", "SANYAO_LISTEN=unix:/a,[::1]:80,localhost:1")));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=0.0.0.0:80")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=0.0.0.0:80")));
     assert_refused(NULL, ENVIRONMENT("SANYAO_AUTH=off", "SANYAO_LISTEN=127.0.0.1:1,0.0.0.0:80"),
                    "auth (SANYAO_AUTH): \"off\" is accepted only when every address of listen "
                    "(SANYAO_LISTEN) is loopback or a Unix socket; item 2 is neither");
@@ -576,8 +855,8 @@ static void test_other_pairs(void **state) {
     (void)state;
     assert_refused(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=0.0.0.0:8081"),
                    "admin.listen (SANYAO_ADMIN_LISTEN): must be loopback");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=")));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=unix:/a")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=unix:/a")));
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:8081"), "item 1 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=a:1,b:1,a:1"), "item 3 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_UPSTREAM_TIMEOUT=1s"),
@@ -585,10 +864,10 @@ static void test_other_pairs(void **state) {
                    "upstream.connect_timeout (default)");
     assert_refused(NULL, ENVIRONMENT("SANYAO_UPSTREAM_CA_FILE=/nonexistent/a"),
                    "upstream.ca_file (SANYAO_UPSTREAM_CA_FILE): the file cannot be read");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:1,127.0.0.1:2")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:1,127.0.0.1:2")));
     /* Port 0 is another port each time. */
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:0,127.0.0.1:0",
-                                            "SANYAO_ADMIN_LISTEN=127.0.0.1:0")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:0,127.0.0.1:0",
+                                               "SANYAO_ADMIN_LISTEN=127.0.0.1:0")));
 }
 
 static void test_plain_http_warns(void **state) {
@@ -606,7 +885,7 @@ static void test_plain_http_warns(void **state) {
         struct config *config = load_good(NULL, ENVIRONMENT(cases[i].variable));
         assert_int_equal(warnings_with(config, "unencrypted"), cases[i].warnings);
         assert_int_equal(warnings_with(config, "appcode: none is set"), 1);
-        config_free(config);
+        config_release(config);
     }
 }
 
@@ -616,8 +895,8 @@ static void test_shared_store_needs_hash_key(void **state) {
     (void)state;
     assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a"),
                    "hash.key: must be given when store.url (SANYAO_STORE_URL) is a Redis");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a", WITH_KEY)));
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a")));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=redis://:hidden@a", WITH_KEY)));
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a")));
 }
 
 static void test_ledger_url_needs_shared_store(void **state) {
@@ -630,7 +909,7 @@ static void test_ledger_url_needs_shared_store(void **state) {
                                     "SANYAO_STORE_URL=redis+unix:/a", WITH_KEY));
     assert_string_equal(config->store_ledger_url, "redis://:a@127.0.0.1:1");
     assert_string_equal(config->store_url, "redis+unix:/a");
-    config_free(config);
+    config_release(config);
 }
 
 static void test_journal_outlives_window(void **state) {
@@ -640,8 +919,9 @@ static void test_journal_outlives_window(void **state) {
                                "SANYAO_JOURNAL_KEEP=2d", "SANYAO_NUMBER_LIMIT_WINDOW=3d"),
                    "journal.keep (SANYAO_JOURNAL_KEEP): must not be shorter than "
                    "number_limit.window (SANYAO_NUMBER_LIMIT_WINDOW)");
-    config_free(load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a", "SANYAO_JOURNAL_KEEP=2d",
-                                            "SANYAO_NUMBER_LIMIT_WINDOW=3d")));
+    config_release(
+        load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=sqlite:a", "SANYAO_JOURNAL_KEEP=2d",
+                                    "SANYAO_NUMBER_LIMIT_WINDOW=3d")));
 }
 
 static void test_store_ca_file(void **state) {
@@ -650,7 +930,7 @@ static void test_store_ca_file(void **state) {
     assert_refused(NULL, ENVIRONMENT("SANYAO_STORE_CA_FILE=/nonexistent/a"),
                    "store.ca_file (SANYAO_STORE_CA_FILE): the file cannot be read");
     snprintf(variable, sizeof variable, "SANYAO_STORE_CA_FILE=%s", scratch_text("pem", "x"));
-    config_free(load_good(NULL, ENVIRONMENT(variable)));
+    config_release(load_good(NULL, ENVIRONMENT(variable)));
 }
 
 static void test_plain_redis_warns(void **state) {
@@ -674,13 +954,13 @@ static void test_plain_redis_warns(void **state) {
         assert_int_equal(warnings_with(config, "hidden"), 0);
         if (cases[i].warning != NULL)
             assert_int_equal(warnings_with(config, cases[i].warning), 1);
-        config_free(config);
+        config_release(config);
     }
     struct config *config =
         load_good(NULL, ENVIRONMENT("SANYAO_STORE_URL=rediss://a",
                                     "SANYAO_STORE_LEDGER_URL=redis://:hidden@b", WITH_KEY));
     assert_int_equal(warnings_with(config, "store.ledger_url (SANYAO_STORE_LEDGER_URL): is"), 1);
-    config_free(config);
+    config_release(config);
 }
 
 /* As a container or systemd would hand over an address with a password. */
@@ -693,11 +973,11 @@ static void test_store_url_in_a_file(void **state) {
     assert_string_equal(config->store_url, "rediss://:abc@a");
     assert_int_equal(warnings_with(config, "store.url: "), 1);
     assert_int_equal(warnings_with(config, "other users may read"), 1);
-    config_free(config);
+    config_release(config);
     scratch_write("url", "rediss://a\n", 11, 0644);
     config = load_good(NULL, ENVIRONMENT(variable, WITH_KEY));
     assert_int_equal(warnings_with(config, "other users may read"), 0);
-    config_free(config);
+    config_release(config);
     scratch_text("url", "rediss://:hidden@\n");
     assert_refused(NULL, ENVIRONMENT(variable, WITH_KEY),
                    "SANYAO_STORE_URL_FILE: store.url: what the file");
@@ -736,7 +1016,7 @@ static void test_print_masks_secrets(void **state) {
         strstr(printed, "{\"key\":\"workers\",\"value\":3,\"source\":\"SANYAO_WORKERS\"}"));
     cJSON_free(printed);
     cJSON_Delete(json);
-    config_free(config);
+    config_release(config);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
@@ -759,6 +1039,14 @@ int main(void) {
         TEST(test_ca_file_is_no_file_form),
         TEST(test_bad_secret_files),
         TEST(test_exposed_secret_warns),
+        TEST(test_credentials_in_order),
+        TEST(test_bad_credentials),
+        TEST(test_webhooks),
+        TEST(test_bad_webhooks),
+        TEST(test_changes),
+        TEST(test_changed_files_are_changes),
+        TEST(test_what_needs_a_restart),
+        TEST(test_all_keys_that_need_a_restart_are_named),
         TEST(test_auth_off_needs_loopback),
         TEST(test_other_pairs),
         TEST(test_plain_http_warns),

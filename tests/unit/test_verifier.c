@@ -1,5 +1,6 @@
-/* The pipeline with a real store and a clock that is turned by hand; only the seller is played, by
- * the upstream functions at the top, which keep each call until the test answers it. */
+/* The pipeline with a real store and a clock that is turned by hand. Two are played: the seller, by
+ * the upstream functions at the top, which keep each call until the test answers it, and the
+ * directory, whose snapshot is the test's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,13 +26,8 @@ struct upstream {
     struct upstream_call *calls[16];
     int count; /* calls ever begun */
     int open;  /* of them, those not answered */
-    bool has_credential;
     bool full;
 };
-
-bool upstream_has_credential(const struct upstream *upstream) {
-    return upstream->has_credential;
-}
 
 bool upstream_is_full(const struct upstream *upstream) {
     return upstream->full;
@@ -55,6 +51,62 @@ static void seller_answers(struct upstream *upstream, const char *status) {
     snprintf(outcome.reply.answer.trace_id, sizeof outcome.reply.answer.trace_id, "trace-%d",
              upstream->count);
     seller_ends(upstream, &outcome);
+}
+
+static void seller_refuses(struct upstream *upstream, enum reply_class class) {
+    struct upstream_outcome outcome = {.end = UPSTREAM_REPLIED, .http_status = 403, .cause = "-"};
+    outcome.reply.class = class;
+    seller_ends(upstream, &outcome);
+}
+
+/* --- the directory, played --- */
+
+struct directory {
+    int pokes;
+    int marks;
+    char marked[LEDGER_NAME_SIZE];
+    enum credential_mark mark;
+};
+
+struct directory_reader {
+    struct directory directory;
+    struct directory_snapshot snapshot;
+};
+
+const struct directory_snapshot *directory_read(const struct directory_reader *reader) {
+    return &reader->snapshot;
+}
+
+struct directory *directory_of(const struct directory_reader *reader) {
+    return (struct directory *)(void *)(uintptr_t)&reader->directory;
+}
+
+void directory_poke(struct directory *directory) {
+    directory->pokes++;
+}
+
+void directory_mark(struct directory *directory, const char *credential,
+                    enum credential_mark mark) {
+    directory->marks++;
+    directory->mark = mark;
+    snprintf(directory->marked, sizeof directory->marked, "%s", credential);
+}
+
+static void add_line(struct budget_plan *plan, const char *package, const char *credential,
+                     int64_t calls) {
+    struct budget_line *line = &plan->lines[plan->count++];
+    snprintf(line->package, sizeof line->package, "%s", package);
+    snprintf(line->credential, sizeof line->credential, "%s", credential);
+    line->calls = calls;
+}
+
+/* An empty one, in the place of that which was. */
+static struct budget_plan *new_plan(struct directory_reader *reader) {
+    budget_plan_release(reader->snapshot.plan);
+    reader->snapshot.plan = budget_plan_new(4);
+    assert_non_null(reader->snapshot.plan);
+    reader->snapshot.plan->count = 0;
+    return reader->snapshot.plan;
 }
 
 /* --- the clock, turned by hand --- */
@@ -85,6 +137,8 @@ struct house {
     struct store_client *client;
     struct memory *memory;
     struct upstream upstream;
+    struct directory_reader directory;
+    struct meter meter;
     struct metrics_row *metrics;
     struct verifier *verifier;
 };
@@ -114,7 +168,7 @@ static int open_house(void **state) {
     for (int kind = 0; kind < RESULT_KINDS; kind++)
         house->config.cache_ttl_ms[kind] = DAY_S * 1000;
     house->config.cache_ttl_ms[RESULT_MATCH] = 30 * DAY_S * 1000;
-    house->upstream.has_credential = true;
+    add_line(new_plan(&house->directory), "", "main", -1);
     uv_loop_init(&house->loop);
     digest_key_init(&house->key, secret);
     house->memory = memory_new(16);
@@ -129,6 +183,7 @@ static int open_house(void **state) {
         .config = &house->config,
         .key = &house->key,
         .store = house->client,
+        .directory = &house->directory,
         .memory = house->memory,
         .upstream = &house->upstream,
         .metrics = house->metrics,
@@ -150,6 +205,7 @@ static int close_house(void **state) {
     store_close(house->store);
     memory_free(house->memory);
     metrics_free(house->metrics);
+    budget_plan_release(house->directory.snapshot.plan);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", house->path, files[i]);
         unlink(path);
@@ -179,9 +235,13 @@ static void set(struct triple *triple, enum triple_field field, const char *text
     assert_true(triple_set(triple, field, text, strlen(text)));
 }
 
-static void ask_with(struct house *house, struct person *person, struct freshness_wish wish,
-                     int64_t wait_ms, const char *mobile) {
+static void ask_as(struct house *house, struct person *person, const char *client,
+                   struct budget_limits limits, struct freshness_wish wish, int64_t wait_ms,
+                   const char *mobile) {
     memset(person, 0, sizeof *person);
+    snprintf(person->asker.client.id, sizeof person->asker.client.id, "%s", client);
+    person->asker.client.limits = limits;
+    person->asker.client.meter = &house->meter;
     set(&person->asker.triple, TRIPLE_NAME, "李测试");
     set(&person->asker.triple, TRIPLE_ID_CARD, "11010519491231002X");
     set(&person->asker.triple, TRIPLE_MOBILE, mobile);
@@ -189,6 +249,11 @@ static void ask_with(struct house *house, struct person *person, struct freshnes
     person->asker.wait_ms = wait_ms;
     person->asker.answered = on_answered;
     person->answered = verifier_ask(house->verifier, &person->asker, &person->verdict);
+}
+
+static void ask_with(struct house *house, struct person *person, struct freshness_wish wish,
+                     int64_t wait_ms, const char *mobile) {
+    ask_as(house, person, "anonymous", BUDGET_NO_LIMITS, wish, wait_ms, mobile);
 }
 
 static void ask(struct house *house, struct person *person, struct freshness_wish wish) {
@@ -471,11 +536,12 @@ static void nothing_is_sent_without_the_store(void **state) {
 static void nothing_is_admitted_that_could_not_be_sent(void **state) {
     struct house *house = *state;
     struct person person;
-    house->upstream.has_credential = false;
+    new_plan(&house->directory);
+    house->directory.snapshot.no_plan = FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
     ask(house, &person, FRESHNESS_ANY);
     assert_true(person.answered);
     assert_int_equal(person.verdict.failure, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
-    house->upstream.has_credential = true;
+    add_line(new_plan(&house->directory), "", "main", -1);
     house->upstream.full = true;
     ask(house, &person, FRESHNESS_ANY);
     assert_int_equal(person.verdict.failure, FAILURE_OVERLOADED);
@@ -502,6 +568,138 @@ static void a_drain_finishes_what_was_begun(void **state) {
     turn_until_idle(house);
 }
 
+/* --- money --- */
+
+#define FIRST  "13800000001"
+#define SECOND "13800000002"
+
+static void a_package_is_drawn_to_its_end(void **state) {
+    struct house *house = *state;
+    struct person person;
+    add_line(new_plan(&house->directory), "p1", "main", 1);
+    pay(house, "01");
+    ask_with(house, &person, FRESHNESS_ANY, 60000, SECOND);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_PACKAGE_EXHAUSTED);
+    assert_int_equal(person.verdict.finding.bound, BUDGET_EXHAUSTED);
+    assert_int_equal(person.verdict.finding.limit, 1);
+    assert_int_equal(person.verdict.finding.used, 1);
+    assert_int_equal(house->upstream.count, 1);
+}
+
+static void ones_quota_is_not_the_others(void **state) {
+    struct house *house = *state;
+    struct person poor;
+    struct person rich;
+    struct budget_limits none = BUDGET_NO_LIMITS;
+    none.day_calls = 0;
+    ask_as(house, &poor, "poor", none, FRESHNESS_ANY, 60000, FIRST);
+    ask_as(house, &rich, "rich", BUDGET_NO_LIMITS, FRESHNESS_ANY, 60000, FIRST);
+    turn_until_called(house, 1);
+    assert_true(poor.answered);
+    assert_int_equal(poor.verdict.failure, FAILURE_CLIENT_QUOTA_EXHAUSTED);
+    assert_int_equal(poor.verdict.finding.bound, BUDGET_DAY);
+    seller_answers(&house->upstream, "01");
+    turn_until_answered(house, &rich);
+    assert_int_equal(rich.verdict.billed, BILLED_YES);
+    turn_until_idle(house);
+    ask_as(house, &poor, "poor", none, FRESHNESS_ANY, 60000, FIRST);
+    assert_true(poor.answered);
+    assert_int_equal(poor.verdict.source, SOURCE_CACHE);
+    assert_int_equal(house->meter.hits, 1);
+}
+
+static void a_refused_credential_hands_over_to_the_next(void **state) {
+    struct house *house = *state;
+    struct person person;
+    struct budget_plan *plan = new_plan(&house->directory);
+    add_line(plan, "", "main", -1);
+    add_line(plan, "", "spare", -1);
+    ask(house, &person, FRESHNESS_ANY);
+    turn_until_called(house, 1);
+    assert_string_equal(house->upstream.calls[0]->credential, "main");
+    seller_refuses(&house->upstream, REPLY_QUOTA_EXHAUSTED);
+    assert_string_equal(house->directory.directory.marked, "main");
+    assert_int_equal(house->directory.directory.mark, CREDENTIAL_EXHAUSTED);
+    /* Something else changed first: the mark is not there yet. */
+    for (int i = 0; i < 20; i++) {
+        uv_run(&house->loop, UV_RUN_NOWAIT);
+        verifier_directory_changed(house->verifier);
+    }
+    assert_int_equal(house->upstream.count, 1);
+    add_line(new_plan(&house->directory), "", "spare", -1);
+    while (house->upstream.count < 2) {
+        verifier_directory_changed(house->verifier);
+        uv_run(&house->loop, UV_RUN_NOWAIT);
+    }
+    assert_false(person.answered);
+    assert_string_equal(house->upstream.calls[0]->credential, "spare");
+    seller_answers(&house->upstream, "01");
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_NONE);
+    assert_int_equal(person.verdict.billed, BILLED_YES);
+    turn_until_idle(house);
+}
+
+static void who_cannot_wait_for_the_mark_is_told_the_refusal(void **state) {
+    struct house *house = *state;
+    struct person person;
+    ask_with(house, &person, FRESHNESS_ANY, 50, FIRST);
+    turn_until_called(house, 1);
+    seller_refuses(&house->upstream, REPLY_CREDENTIAL_UNKNOWN);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
+    assert_int_equal(person.verdict.billed, BILLED_NO);
+    turn_until_idle(house);
+}
+
+static void without_a_credential_left_it_is_told(void **state) {
+    struct house *house = *state;
+    struct person person;
+    ask(house, &person, FRESHNESS_ANY);
+    turn_until_called(house, 1);
+    seller_refuses(&house->upstream, REPLY_UNAUTHORIZED);
+    new_plan(&house->directory);
+    house->directory.snapshot.no_plan = FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
+    while (!person.answered) {
+        uv_run(&house->loop, UV_RUN_NOWAIT);
+        verifier_directory_changed(house->verifier);
+    }
+    assert_int_equal(person.verdict.failure, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
+    turn_until_idle(house);
+}
+
+static void an_outdated_plan_is_made_anew(void **state) {
+    struct house *house = *state;
+    struct person person;
+    house->directory.snapshot.plan->version = 7;
+    ask(house, &person, FRESHNESS_ANY);
+    while (house->directory.directory.pokes == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_int_equal(house->upstream.count, 0);
+    house->directory.snapshot.plan->version = 0;
+    verifier_directory_changed(house->verifier);
+    turn_until_called(house, 1);
+    seller_answers(&house->upstream, "01");
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_NONE);
+    turn_until_idle(house);
+}
+
+static void nothing_is_asked_before_the_directory_was_read(void **state) {
+    struct house *house = *state;
+    struct person person;
+    house->directory.snapshot.version = -1;
+    ask(house, &person, FRESHNESS_ANY);
+    while (!person.answered) {
+        uv_run(&house->loop, UV_RUN_NOWAIT);
+        verifier_directory_changed(house->verifier);
+    }
+    assert_int_equal(person.verdict.failure, FAILURE_STORE_UNAVAILABLE);
+    assert_int_equal(house->upstream.count, 0);
+    turn_until_idle(house);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_house, close_house)
     const struct CMUnitTest tests[] = {
@@ -519,6 +717,13 @@ int main(void) {
         TEST(nothing_is_sent_without_the_store),
         TEST(nothing_is_admitted_that_could_not_be_sent),
         TEST(a_drain_finishes_what_was_begun),
+        TEST(a_package_is_drawn_to_its_end),
+        TEST(ones_quota_is_not_the_others),
+        TEST(a_refused_credential_hands_over_to_the_next),
+        TEST(who_cannot_wait_for_the_mark_is_told_the_refusal),
+        TEST(without_a_credential_left_it_is_told),
+        TEST(an_outdated_plan_is_made_anew),
+        TEST(nothing_is_asked_before_the_directory_was_read),
     };
 #undef TEST
     log_init(LOG_ERROR, LOG_JSON, STDERR_FILENO);

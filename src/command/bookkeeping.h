@@ -1,0 +1,35 @@
+#pragma once
+/*
+ * bookkeeping: the main loop's part of a running service's money: its own handle on the store, and
+ * the directory on it. The main thread.
+ */
+#include <stdbool.h>
+
+#include <cjson/cJSON.h>
+#include <uv.h>
+
+#include "core/digest.h"
+#include "money/directory.h"
+#include "runtime/config.h"
+#include "store/store.h"
+
+struct bookkeeping {
+    uv_loop_t *loop;
+    const struct digest_key *key;
+    const struct config *config; /* borrowed, until there is another */
+    struct store_client *store;  /* NULL: it was not begun */
+    struct directory *directory; /* the same */
+    bool ended;
+};
+
+/* False with a complaint; bookkeeping_end is to be called all the same. */
+bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store *store,
+                       const struct digest_key *key, const struct config *config,
+                       struct complaint *complaint) __attribute__((warn_unused_result));
+
+/* Other settings, whose AppCodes may be others. All marks are taken away: something has changed. */
+void bookkeeping_set_config(struct bookkeeping *books, const struct config *config);
+
+/* Nothing of it may be used any more, and all readers are detached. Turns the loop until what is
+ * still to be written is. */
+void bookkeeping_end(struct bookkeeping *books);

@@ -1,0 +1,197 @@
+#include "http/caller.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/problem.h"
+#include "money/directory.h"
+#include "money/period.h"
+#include "runtime/text.h"
+
+#define ANONYMOUS "anonymous"
+
+static bool refuse(struct request *request, enum problem problem, const char *detail) {
+    problem_answer(request, problem, detail, BILLED_NO);
+    return false;
+}
+
+/* NULL: none was sent, or in a scheme that is not ours. */
+static const char *key_of(const struct request *request) {
+    static const char *const schemes[] = {"Bearer ", "APPCODE "};
+    const char *value = request->authorization;
+    if (value == NULL)
+        return request->api_key;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t size = strlen(schemes[i]);
+        if (strncasecmp(value, schemes[i], size) == 0)
+            return value + size + strspn(value + size, " ");
+    }
+    return NULL;
+}
+
+/* An unknown client costs the same comparison as a known one. */
+static const struct directory_client *find_client(const struct directory_snapshot *snapshot,
+                                                  const char *key, int64_t now_ms) {
+    static const struct client nobody;
+    char id[CLIENT_ID_MOST + 1];
+    struct client_key_hash hash;
+    if (key == NULL || !client_key_read(key, id, &hash))
+        return NULL;
+    const struct directory_client *found = directory_find_client(snapshot, id);
+    bool known = client_has_key(found != NULL ? &found->client : &nobody, &hash, now_ms);
+    return known ? found : NULL;
+}
+
+static void take_anonymous(const struct service *service, const struct directory_snapshot *snapshot,
+                           struct caller *caller) {
+    *caller = (struct caller){.refresh = service->config->anonymous_refresh};
+    snprintf(caller->account.id, sizeof caller->account.id, ANONYMOUS);
+    caller->account.limits = BUDGET_NO_LIMITS;
+    caller->account.meter = snapshot->anonymous;
+}
+
+static void take_client(const struct directory_client *found, struct caller *caller) {
+    const struct client *client = &found->client;
+    *caller = (struct caller){
+        .refresh = client->refresh,
+        .requests_per_second = client->requests_per_second,
+        .burst = client->burst,
+    };
+    memcpy(caller->account.id, client->id, sizeof caller->account.id);
+    caller->account.limits = client->limits;
+    caller->account.meter = found->meter;
+}
+
+static bool identify(struct request *request, const struct service *service,
+                     struct caller *caller) {
+    const struct directory_snapshot *snapshot = directory_read(service->clients);
+    if (service->config->auth == CONFIG_AUTH_OFF) {
+        take_anonymous(service, snapshot, caller);
+        return true;
+    }
+    if (snapshot->version < 0)
+        return refuse(request, PROBLEM_STORE_UNAVAILABLE,
+                      "The clients have not been read from the store yet.");
+    const struct directory_client *found =
+        find_client(snapshot, key_of(request), clock_unix_ms(service->clock));
+    if (found == NULL)
+        return refuse(request, PROBLEM_UNAUTHENTICATED, NULL);
+    if (found->client.disabled)
+        return refuse(request, PROBLEM_CLIENT_DISABLED, NULL);
+    take_client(found, caller);
+    return true;
+}
+
+/* --- its rate --- */
+
+static bool refuse_rate(struct request *request, const struct service *service,
+                        const struct caller *caller) {
+    const struct budget_finding finding = {
+        .limit = caller->burst,
+        .used = caller->burst,
+        .resets_at_ms = clock_unix_ms(service->clock) + caller->rate.retry_ms,
+    };
+    caller_tell_limit(request, service, caller);
+    problem_answer_quota(request, PROBLEM_RATE_LIMITED, NULL, &finding);
+    return false;
+}
+
+bool caller_admit(struct request *request, const struct service *service, struct caller *caller) {
+    if (!identify(request, service, caller))
+        return false;
+    if (caller->requests_per_second == 0)
+        return true;
+    struct meter *meter = caller->account.meter;
+    caller->rate = meter_take(meter, caller->requests_per_second, caller->burst,
+                              clock_monotonic_ms(service->clock) * 1000);
+    if (caller->rate.allowed)
+        return true;
+    bool shadow = caller->account.limits.shadow;
+    atomic_fetch_add_explicit(shadow ? &meter->shadowed : &meter->limited, 1, memory_order_relaxed);
+    return shadow || refuse_rate(request, service, caller);
+}
+
+/* --- what is left --- */
+
+struct bound {
+    const char *name; /* NULL: there is none */
+    int64_t quota;
+    int64_t window_s;
+    int64_t left;
+    int64_t resets_s;
+};
+
+static int64_t seconds_up(int64_t ms) {
+    return ms > 0 ? (ms + 999) / 1000 : 0;
+}
+
+static struct bound bound_of_rate(const struct caller *caller) {
+    if (caller->requests_per_second == 0)
+        return (struct bound){.name = NULL};
+    int64_t per_second = caller->requests_per_second;
+    return (struct bound){
+        .name = "rate",
+        .quota = caller->burst,
+        .window_s = (caller->burst + per_second - 1) / per_second,
+        .left = caller->rate.left,
+        .resets_s = seconds_up(caller->rate.full_ms),
+    };
+}
+
+/* What is not known yet is taken for unused. */
+static struct bound bound_of_period(const char *name, int64_t quota, int64_t used,
+                                    const struct period *period, int64_t now_ms) {
+    int64_t left = used < 0 ? quota : quota - used;
+    return (struct bound){
+        .name = name,
+        .quota = quota,
+        .window_s = (period->end_ms - period->begin_ms) / 1000,
+        .left = left > 0 ? left : 0,
+        .resets_s = seconds_up(period->end_ms - now_ms),
+    };
+}
+
+static struct bound bound_of_day(const struct caller *caller, int64_t now_ms) {
+    if (caller->account.limits.day_calls < 0)
+        return (struct bound){.name = NULL};
+    const struct period day = period_day(now_ms);
+    return bound_of_period("day", caller->account.limits.day_calls,
+                           meter_day_used(caller->account.meter, now_ms), &day, now_ms);
+}
+
+static struct bound bound_of_month(const struct caller *caller, int64_t now_ms) {
+    if (caller->account.limits.month_calls < 0)
+        return (struct bound){.name = NULL};
+    const struct period month = period_month(now_ms);
+    return bound_of_period("month", caller->account.limits.month_calls,
+                           meter_month_used(caller->account.meter, now_ms), &month, now_ms);
+}
+
+/* The one of which the smallest share is left. */
+static const struct bound *tightest(const struct bound *bounds, int count) {
+    const struct bound *found = NULL;
+    for (int i = 0; i < count; i++) {
+        const struct bound *bound = &bounds[i];
+        if (bound->name != NULL &&
+            (found == NULL || bound->left * found->quota < found->left * bound->quota))
+            found = bound;
+    }
+    return found;
+}
+
+void caller_tell_limit(struct request *request, const struct service *service,
+                       const struct caller *caller) {
+    int64_t now_ms = clock_unix_ms(service->clock);
+    const struct bound bounds[] = {bound_of_rate(caller), bound_of_day(caller, now_ms),
+                                   bound_of_month(caller, now_ms)};
+    const struct bound *bound = tightest(bounds, sizeof bounds / sizeof bounds[0]);
+    if (bound == NULL)
+        return;
+    struct text policy = text_over(request->rate_policy, sizeof request->rate_policy);
+    text_addf(&policy, "\"%s\";q=%lld;w=%lld", bound->name, (long long)bound->quota,
+              (long long)bound->window_s);
+    struct text left = text_over(request->rate_limit, sizeof request->rate_limit);
+    text_addf(&left, "\"%s\";r=%lld;t=%lld", bound->name, (long long)bound->left,
+              (long long)bound->resets_s);
+}
