@@ -9,6 +9,7 @@
 #include "store/journal.h"
 #include "store/redis_commands.h"
 #include "store/redis_delivery.h"
+#include "store/redis_reservation.h"
 #include "store/redis_scripts.h"
 
 #define CONNECT_MS 10000
@@ -143,9 +144,10 @@ static void on_delivered(struct redis_delivery *delivery) {
 static void on_reserved(void *arg, const redisReply *reply) {
     struct job *job = arg;
     char trouble[REDIS_REASON_SIZE];
-    bool done = reply && reply->type == REDIS_REPLY_INTEGER;
+    struct redis_reserved reserved = redis_read_reserved(reply);
+    bool done = reserved.what != REDIS_RESERVE_NONE;
     redis_trouble(reply, trouble);
-    end_job(job, done && reply->integer == 1, done ? NULL : trouble);
+    end_job(job, reserved.what == REDIS_RESERVED, done ? NULL : trouble);
 }
 
 /* A call without an outcome may be under way right now. When its replica is gone for good, the
@@ -153,8 +155,11 @@ static void on_reserved(void *arg, const redisReply *reply) {
 static void restore(struct job *job, bool ended) {
     struct rebuild *rebuild = job->rebuild;
     if (!ended) {
-        if (!redis_send_reserve(rebuild->ledger, on_reserved, job, &job->settle.id,
-                                &job->settle.number, &job->settle.account, LAPSE_MS))
+        const struct redis_reservation reservation = {.id = &job->settle.id,
+                                                      .number = &job->settle.number,
+                                                      .account = &job->settle.account,
+                                                      .lapse_ms = LAPSE_MS};
+        if (!redis_send_reserve(rebuild->ledger, on_reserved, job, &reservation))
             on_reserved(job, NULL);
         return;
     }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "money/period.h"
 #include "store/redis_commands.h"
+#include "store/redis_reservation.h"
 #include "store/redis_settlement.h"
 
 enum stage {
@@ -87,7 +89,7 @@ static void on_withdrawn(void *arg, const redisReply *reply) {
 }
 
 /* The ledger knows nothing of it. The asker need not wait. */
-static void withdraw(struct redis_admission *admission) {
+static void withdraw(struct redis_admission *admission, enum store_outcome outcome) {
     struct redis_client *client = admission->client;
     struct store_admit *admit = admission->admit;
     unlist(admission);
@@ -97,7 +99,7 @@ static void withdraw(struct redis_admission *admission) {
     if (!redis_send_withdraw(client->links[REDIS_LINK_ANSWERS], on_withdrawn, admission,
                              &admission->withdrawn, client->tag))
         on_withdrawn(admission, NULL);
-    admit->outcome = STORE_AWAY;
+    admit->outcome = outcome;
     admit->op.done(&admit->op);
 }
 
@@ -114,32 +116,97 @@ static void on_intent(struct store_op *op) {
     redis_client_end_work(client);
 }
 
-static void on_reserved(void *arg, const redisReply *reply) {
-    struct redis_admission *admission = arg;
-    if (!reply) {
-        abandon(admission);
-        return;
-    }
-    if (!redis_succeeded(reply)) {
-        char trouble[REDIS_REASON_SIZE];
-        redis_trouble(reply, trouble);
-        redis_store_fall_behind(admission->client->store, trouble);
-        withdraw(admission);
-        return;
-    }
+static void intend(struct redis_admission *admission) {
     admission->intent.op.done = on_intent;
     admission->intent.admit = admission->admit;
     redis_client_begin_work(admission->client);
     journal_write_intent(admission->client->journal, &admission->intent);
 }
 
+/* The store knows labels only; the zone is this process's. */
+static int64_t resets_at(const struct store_admit *admit, enum budget_bound bound) {
+    int64_t unix_ms = ledger_id_time_ms(&admit->id);
+    if (bound == BUDGET_DAY)
+        return period_day(unix_ms).end_ms;
+    return bound == BUDGET_MONTH ? period_month(unix_ms).end_ms : 0;
+}
+
+static void take_finding(struct store_admit *admit, const struct redis_reserved *reserved) {
+    admit->finding = reserved->finding;
+    admit->finding.resets_at_ms = resets_at(admit, reserved->finding.bound);
+}
+
+static void take_reserved(struct redis_admission *admission,
+                          const struct redis_reserved *reserved) {
+    struct store_admit *admit = admission->admit;
+    const struct budget_plan *plan = admit->budget.plan;
+    if (plan && (reserved->line < 0 || reserved->line >= plan->count)) {
+        abandon(admission);
+        return;
+    }
+    if (plan) {
+        const struct budget_line *line = &plan->lines[reserved->line];
+        take_finding(admit, reserved);
+        memcpy(admit->account.credential, line->credential, sizeof line->credential);
+        memcpy(admit->account.package, line->package, sizeof line->package);
+    }
+    intend(admission);
+}
+
+/* Of what its package was, only the row tells. */
+static void take_there(struct redis_admission *admission, const struct redis_reserved *reserved) {
+    struct store_admit *admit = admission->admit;
+    admit->account = reserved->account;
+    admit->finding = (struct budget_finding){.day_used = -1, .month_used = -1};
+    intend(admission);
+}
+
+static void take_trouble(struct redis_admission *admission, const redisReply *reply) {
+    char trouble[REDIS_REASON_SIZE];
+    redis_trouble(reply, trouble);
+    redis_store_fall_behind(admission->client->store, trouble);
+    withdraw(admission, STORE_AWAY);
+}
+
+static void on_reserved(void *arg, const redisReply *reply) {
+    struct redis_admission *admission = arg;
+    if (!reply) {
+        abandon(admission);
+        return;
+    }
+    struct redis_reserved reserved = redis_read_reserved(reply);
+    switch (reserved.what) {
+    case REDIS_RESERVED:
+        take_reserved(admission, &reserved);
+        return;
+    case REDIS_RESERVE_THERE:
+        take_there(admission, &reserved);
+        return;
+    case REDIS_RESERVE_OUTDATED:
+        withdraw(admission, STORE_OUTDATED);
+        return;
+    case REDIS_RESERVE_REFUSED:
+        take_finding(admission->admit, &reserved);
+        withdraw(admission, STORE_REFUSED);
+        return;
+    case REDIS_RESERVE_NONE:
+        take_trouble(admission, reply);
+        return;
+    }
+}
+
 static void lead(struct redis_admission *admission) {
     const struct store_admit *admit = admission->admit;
+    const struct redis_reservation reservation = {.id = &admit->id,
+                                                  .number = &admit->number,
+                                                  .account = &admit->account,
+                                                  .budget = &admit->budget,
+                                                  .lapse_ms = admit->lease_ms};
     unlist(admission);
     admission->stage = RESERVING;
     if (!redis_send_reserve(admission->client->links[REDIS_LINK_LEDGER], on_reserved, admission,
-                            &admit->id, &admit->number, &admit->account, admit->lease_ms))
-        withdraw(admission);
+                            &reservation))
+        withdraw(admission, STORE_AWAY);
 }
 
 /* --- following --- */

@@ -6,7 +6,8 @@
  *   asked ─ admit ─┬─ kept, closed, inferred ─────────────────────────────→ finished
  *                  ├─ wait ─ the leader's notice, or its lease ran out ─┬─→ finished
  *                  │                                                    └─→ asked again
- *                  └─ lead ─ reserve ─ intent in the journal ───────────────→ finished: STORE_LEAD
+ *                  └─ lead ─ reserve ─┬─ refused, outdated ─ withdrawn ──→ finished
+ *                                     └─ intent in the journal ──────────→ finished: STORE_LEAD
  *
  * Where a step on the way to a call fails, what the steps before it wrote is taken back: withdrawn
  * where the ledger knows nothing of it yet, else released, through the journal, so that it is done

@@ -55,12 +55,6 @@ bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *ar
 bool redis_send_book(struct redis_link *link, redis_replied *replied, void *arg,
                      const struct store_settle *settle) __attribute__((warn_unused_result));
 
-/* The row of an admitted call. It is given up after `lapse_ms`. */
-bool redis_send_reserve(struct redis_link *link, redis_replied *replied, void *arg,
-                        const struct ledger_id *id, const struct digest *number,
-                        const struct ledger_account *account, int64_t lapse_ms)
-    __attribute__((warn_unused_result));
-
 bool redis_send_withdraw(struct redis_link *link, redis_replied *replied, void *arg,
                          const struct store_admit *admit, uint32_t sender)
     __attribute__((warn_unused_result));

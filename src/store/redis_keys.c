@@ -4,7 +4,9 @@
 
 #include <sodium.h>
 
+#include "money/period.h"
 #include "runtime/text.h"
+#include "store/records.h"
 
 #define VARIANT     sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define NUMBER_SIZE 8 /* the bytes of a number's digest that the ledger has, too */
@@ -17,6 +19,8 @@ _Static_assert(sodium_base64_ENCODED_LEN(NUMBER_SIZE, VARIANT) == NUMBER_TEXT + 
                "a number's text has another size");
 /* The longest: braces, number, letter, triple, zero. */
 _Static_assert(2 + NUMBER_TEXT + 1 + REDIS_TRIPLE_TEXT + 1 <= REDIS_KEY_SIZE, "a key does not fit");
+_Static_assert(sizeof "{ledger}" + sizeof "used:" + STORE_SCOPE_SIZE <= REDIS_KEY_SIZE,
+               "a scope's key does not fit");
 
 void redis_triple_text(const struct digest *triple, char text[REDIS_TRIPLE_TEXT + 1]) {
     sodium_bin2base64(text, REDIS_TRIPLE_TEXT + 1, triple->bytes, DIGEST_SIZE, VARIANT);
@@ -59,7 +63,46 @@ struct redis_key redis_key_of_bucket(int64_t bucket) {
 }
 
 void redis_keys_of_row(const struct ledger_id *id, struct redis_key keys[REDIS_LEDGER_KEYS]) {
-    keys[REDIS_KEY_ROWS] = redis_key_of_bucket(redis_bucket_of(ledger_id_time_ms(id)));
+    int64_t unix_ms = ledger_id_time_ms(id);
+    struct period day = period_day(unix_ms);
+    struct period month = period_month(unix_ms);
+    keys[REDIS_KEY_ROWS] = redis_key_of_bucket(redis_bucket_of(unix_ms));
     write_key(&keys[REDIS_KEY_OPEN], "ledger", "open", "");
     write_key(&keys[REDIS_KEY_TOTALS], "ledger", "totals", "");
+    write_key(&keys[REDIS_KEY_BY_PACKAGE], "ledger", "used:", "package");
+    write_key(&keys[REDIS_KEY_BY_DAY], "ledger", "used:day:", day.label);
+    write_key(&keys[REDIS_KEY_BY_MONTH], "ledger", "used:month:", month.label);
+    write_key(&keys[REDIS_KEY_OF_VERSION], "ledger", "version", "");
+}
+
+void redis_keys_of_documents(struct redis_key keys[REDIS_DOCUMENT_KEYS]) {
+    write_key(&keys[REDIS_KEY_VERSION], "ledger", "version", "");
+    write_key(&keys[REDIS_KEY_DOCUMENTS], "ledger", "documents", "");
+    write_key(&keys[REDIS_KEY_CHANGES], "ledger", "changes", "");
+    write_key(&keys[REDIS_KEY_AUDIT], "ledger", "audit", "");
+}
+
+struct redis_key redis_key_of_scope(const char *scope) {
+    struct redis_key key;
+    bool hits = strncmp(scope, "hits:", strlen("hits:")) == 0;
+    write_key(&key, "ledger", hits ? "" : "used:", scope);
+    return key;
+}
+
+void redis_pattern_of_number(const struct digest *number, char pattern[REDIS_PATTERN_SIZE]) {
+    char tag[NUMBER_TEXT + 1];
+    struct text text = text_over(pattern, REDIS_PATTERN_SIZE);
+    sodium_bin2base64(tag, sizeof tag, number->bytes, NUMBER_SIZE, VARIANT);
+    text_add(&text, "{");
+    text_add(&text, tag);
+    text_add(&text, "}*");
+}
+
+bool redis_triple_of_key(const char *key, size_t size, struct digest *triple) {
+    const size_t tag = 1 + NUMBER_TEXT + 1;
+    size_t written = 0;
+    return size == tag + REDIS_TRIPLE_TEXT &&
+           sodium_base642bin(triple->bytes, DIGEST_SIZE, key + tag, REDIS_TRIPLE_TEXT, NULL,
+                             &written, NULL, VARIANT) == 0 &&
+           written == DIGEST_SIZE;
 }

@@ -70,6 +70,13 @@ size_t redis_row_encode_begin(const struct redis_row *row, char text[REDIS_ROW_S
     return out.size;
 }
 
+size_t redis_row_encode_intent(const struct ledger_id *id, const struct digest *number,
+                               const struct ledger_account *account, char text[REDIS_ROW_SIZE]) {
+    struct redis_row row = {.reserved_at_ms = ledger_id_time_ms(id), .account = *account};
+    memcpy(row.number, number->bytes, sizeof row.number);
+    return redis_row_encode_begin(&row, text);
+}
+
 size_t redis_row_encode_end(const struct ledger_outcome *outcome, char text[REDIS_ROW_SIZE]) {
     struct text out = text_over(text, REDIS_ROW_SIZE);
     add_number(&out, outcome->settled_at_ms);

@@ -5,9 +5,10 @@
  *   state letter, reserved_at_ms, number, client, credential, package
  *   and once it ended: settled_at_ms, billed (0, 1, ?), http_status, status, latency_ms, trace_id
  *
- * separated by tabs; `number` is 16 hexadecimal characters. The scripts look only at the letter and
- * glue the second half behind the first. Control characters inside a field are written as `?`, so
- * that what was written is always 6 or 12 fields. Value types; no threads.
+ * separated by tabs; `number` is 16 hexadecimal characters. The scripts look at the letter, the
+ * client and the package, and glue the second half behind the first. Control characters inside a
+ * field are written as `?`, so that what was written is always 6 or 12 fields. Value types; no
+ * threads.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,10 @@ char redis_row_letter(enum ledger_state state);
 /* The first half without the letter: a tab and what stands behind it. Returns its size; a zero
  * that does not count follows. */
 size_t redis_row_encode_begin(const struct redis_row *row, char text[REDIS_ROW_SIZE]);
+
+/* The first half of the row of a call that is about to be made. */
+size_t redis_row_encode_intent(const struct ledger_id *id, const struct digest *number,
+                               const struct ledger_account *account, char text[REDIS_ROW_SIZE]);
 
 /* The second half: a tab and what stands behind it. The same. */
 size_t redis_row_encode_end(const struct ledger_outcome *outcome, char text[REDIS_ROW_SIZE]);

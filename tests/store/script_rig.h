@@ -8,6 +8,7 @@
 
 #include "store/redis_commands.h"
 #include "store/redis_keys.h"
+#include "store/redis_reservation.h"
 #include "store/redis_row.h"
 #include "store/redis_scripts.h"
 
@@ -26,6 +27,7 @@ struct script_said {
     char bytes[ANSWER_ENCODED_MAX];
     size_t size;
     struct redis_admitted admitted; /* `kept`: in `bytes` */
+    struct redis_reserved reserved;
     struct ledger_id ids[SCRIPT_IDS_MOST];
     int id_count;
     bool ended_row;
@@ -57,6 +59,7 @@ static inline void script_replied(void *arg, const redisReply *reply) {
     if (reply->str != NULL)
         script_take_bytes(said, reply->str, reply->len);
     said->admitted = redis_read_admitted(reply);
+    said->reserved = redis_read_reserved(reply);
     if (said->admitted.kept != NULL)
         script_take_bytes(said, said->admitted.kept, said->admitted.kept_size);
     if (reply->type == REDIS_REPLY_ARRAY)

@@ -66,14 +66,24 @@ static void let_end(struct call *call, char letter) {
     call->end.settle.ledger.billed = BILLED_NO;
 }
 
-static long long reserve(struct scene *scene, struct call *call, int64_t lapse_ms) {
-    struct script_said said;
+static struct redis_reservation reservation_of(const struct call *call, int64_t lapse_ms) {
     const struct store_admit *admit = &call->asked.admit;
+    return (struct redis_reservation){.id = &admit->id,
+                                      .number = &admit->number,
+                                      .account = &admit->account,
+                                      .lapse_ms = lapse_ms};
+}
+
+/* 1: it is, 0: it was there already. */
+static int reserve(struct scene *scene, struct call *call, int64_t lapse_ms) {
+    struct script_said said;
+    const struct redis_reservation reservation = reservation_of(call, lapse_ms);
     script_say(&scene->rig, &said,
-               redis_send_reserve(scene->rig.link, script_replied, &said, &admit->id,
-                                  &admit->number, &admit->account, lapse_ms));
-    assert_int_equal(said.type, REDIS_REPLY_INTEGER);
-    return said.integer;
+               redis_send_reserve(scene->rig.link, script_replied, &said, &reservation));
+    if (said.reserved.what == REDIS_RESERVE_THERE)
+        return 0;
+    assert_int_equal(said.reserved.what, REDIS_RESERVED);
+    return 1;
 }
 
 static long long book(struct scene *scene, struct call *call, char letter) {
@@ -394,6 +404,7 @@ static void without_a_link_nothing_is_sent(void **state) {
     down.settings.script_count = REDIS_SCRIPTS;
     link_rig_open(&down);
     const struct store_admit *admit = &call.asked.admit;
+    const struct redis_reservation reservation = reservation_of(&call, 1);
     struct redis_link *const links[] = {NULL, down.link};
     for (size_t i = 0; i < COUNT(links); i++) {
         struct redis_link *link = links[i];
@@ -402,8 +413,7 @@ static void without_a_link_nothing_is_sent(void **state) {
         assert_false(
             redis_send_settle(link, script_replied, &said, &call.end.settle, 1, now_ms(), 1));
         assert_false(redis_send_book(link, script_replied, &said, &call.end.settle));
-        assert_false(redis_send_reserve(link, script_replied, &said, &admit->id, &admit->number,
-                                        &admit->account, 1));
+        assert_false(redis_send_reserve(link, script_replied, &said, &reservation));
         assert_false(redis_send_withdraw(link, script_replied, &said, admit, 1));
         assert_false(redis_send_lapsed(link, script_replied, &said, 1));
         assert_false(redis_send_give_up(link, script_replied, &said, &admit->id));
@@ -429,10 +439,9 @@ static void what_a_full_server_refuses_changes_nothing(void **state) {
     assert_int_equal(reserve(scene, &call, LAPSE_MS), 1);
     char *before = script_snapshot(&server);
     redis_server_do(&server, "CONFIG SET maxmemory 1");
-    const struct store_admit *admit = &other.asked.admit;
+    const struct redis_reservation reservation = reservation_of(&other, LAPSE_MS);
     script_say_refused(&scene->rig, &said,
-                       redis_send_reserve(scene->rig.link, script_replied, &said, &admit->id,
-                                          &admit->number, &admit->account, LAPSE_MS),
+                       redis_send_reserve(scene->rig.link, script_replied, &said, &reservation),
                        "OOM");
     script_say_refused(&scene->rig, &said,
                        redis_send_book(scene->rig.link, script_replied, &said, &call.end.settle),
