@@ -19,6 +19,7 @@
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/service.h"
+#include "http/statement_routes.h"
 #include "http/system_routes.h"
 #include "money/period.h"
 #include "runtime/config.h"
@@ -37,6 +38,7 @@ static const struct route admin_routes[] = {
     {"HEAD", "/readyz", system_readyz},
     {"GET", "/metrics", system_metrics},
     {"GET", "/admin/v1/ledger", ledger_get},
+    {"GET", "/admin/v1/statement", statement_get},
     {NULL, NULL, NULL},
 };
 

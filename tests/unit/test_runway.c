@@ -129,7 +129,7 @@ static void the_cheapest_package_covers_each_time(void **state) {
     (void)state;
     static const int64_t calls[] = {100};
     const struct runway runway = reckon(calls, 1, 500);
-    /* 2,500: three of a thousand for 864 CNY; 8,500: 9 × 288 = 2,592 < 2 × 1,400 < 2,750. */
+    /* In CNY: 25 × 30 < 3 × 288 < 1,400; 85 × 30 < 9 × 288 < 2,750; 36 × 288 < 360 × 30. */
     assert_purchase(&runway.next[0], 30, 2500, 25, 100, 75000);
     assert_purchase(&runway.next[1], 90, 8500, 85, 100, 255000);
     assert_purchase(&runway.next[2], 365, 36000, 36, 1000, 1036800);
