@@ -187,11 +187,10 @@ static bool put_total(cJSON *json, const struct statement *statement) {
     return total != NULL && put_sum(total, &sum);
 }
 
-cJSON *statement_to_json(const struct statement *statement, const char *month,
-                         const char *timezone) {
+cJSON *statement_to_json(const struct statement *statement, const char *month, const char *zone) {
     cJSON *json = cJSON_CreateObject();
     if (json != NULL && document_add_text(json, "month", month) &&
-        document_add_text(json, "timezone", timezone) && put_clients(json, statement) &&
+        document_add_text(json, "timezone", zone) && put_clients(json, statement) &&
         put_total(json, statement))
         return json;
     cJSON_Delete(json);

@@ -59,8 +59,7 @@ void statement_price(struct statement *statement, statement_find *find, void *ar
 
 /* {"month","timezone","clients":[{"client",…,"lines":[{"package"|null,"credential"|null,…}]}],
  * "total":{…}}, where … is "calls","unknown","costCny","hits","savedCny". NULL without memory. */
-cJSON *statement_to_json(const struct statement *statement, const char *month,
-                         const char *timezone);
+cJSON *statement_to_json(const struct statement *statement, const char *month, const char *zone);
 
 /* One row a line, whose sums are left to the spreadsheet. No row is longer than the size. */
 #define STATEMENT_ROW_SIZE 1024
