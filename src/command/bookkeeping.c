@@ -1,10 +1,22 @@
 #include "command/bookkeeping.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
 
 #include "runtime/log.h"
+
+#define LOOK_MS        2000
+#define FIRST_RETRY_MS 1000
+#define MOST_RETRY_MS  600000
+
+#define HOST_SIZE      65
+#define INSTANCE_BYTES 4
+#define INSTANCE_SIZE  (HOST_SIZE + 2 * INSTANCE_BYTES + 2)
 
 /* The main loop remembers no answers. */
 static void on_changed(void *arg, const struct digest *triple) {
@@ -50,9 +62,56 @@ static void on_first_read(void *arg, bool read) {
         log_warn("no package is registered: the balance is unmetered");
 }
 
+/* The same at each start, and another one for each process on a store: no two have one journal. */
+static void name_instance(const struct config *config, char name[INSTANCE_SIZE]) {
+    uint8_t hash[crypto_generichash_BYTES_MIN];
+    char suffix[2 * INSTANCE_BYTES + 1];
+    char path[PATH_MAX];
+    const char *own = realpath(".", path) != NULL ? path : "";
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    const char *const parts[] = {own, config->journal_path, config->listen[0]};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i] != NULL)
+            crypto_generichash_update(&state, (const unsigned char *)parts[i],
+                                      strlen(parts[i]) + 1);
+    }
+    crypto_generichash_final(&state, hash, sizeof hash);
+    sodium_bin2hex(suffix, sizeof suffix, hash, INSTANCE_BYTES);
+    char host[HOST_SIZE] = "host";
+    gethostname(host, sizeof host - 1);
+    host[sizeof host - 1] = '\0';
+    snprintf(name, INSTANCE_SIZE, "%s-%s", host, suffix);
+}
+
+static bool begin_alerting(struct bookkeeping *books, struct metrics_row *metrics,
+                           struct complaint *complaint) {
+    char instance[INSTANCE_SIZE];
+    name_instance(books->config, instance);
+    if (!novelty_init(&books->novelty))
+        return complain(complaint, "no resources for the alerts");
+    const struct alerting_parts parts = {
+        .loop = books->loop,
+        .clock = &clock_system,
+        .store = books->store,
+        .directory = books->directory,
+        .novelty = &books->novelty,
+        .config = books->config,
+        .metrics = metrics,
+        .instance = instance,
+        .period_ms = LOOK_MS,
+        .first_retry_ms = FIRST_RETRY_MS,
+        .most_retry_ms = MOST_RETRY_MS,
+    };
+    books->alerting = alerting_new(&parts, complaint);
+    if (books->alerting == NULL)
+        novelty_destroy(&books->novelty);
+    return books->alerting != NULL;
+}
+
 bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store *store,
-                       const struct digest_key *key, const struct config *config,
-                       struct complaint *complaint) {
+                       const struct digest_key *key, struct config *config,
+                       struct metrics_row *metrics, struct complaint *complaint) {
     *books = (struct bookkeeping){.loop = loop, .key = key, .config = config};
     books->store = store_attach(store, loop, on_changed, books, complaint);
     if (books->store == NULL)
@@ -64,13 +123,14 @@ bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store 
         return false;
     set_credentials(books);
     directory_refresh(books->directory, on_first_read, books);
-    return true;
+    return begin_alerting(books, metrics, complaint);
 }
 
-void bookkeeping_set_config(struct bookkeeping *books, const struct config *config) {
+void bookkeeping_set_config(struct bookkeeping *books, struct config *config) {
     books->config = config;
     set_credentials(books);
     directory_clear_marks(books->directory, NULL);
+    alerting_set_config(books->alerting, config);
 }
 
 static void on_ended(void *arg) {
@@ -78,11 +138,22 @@ static void on_ended(void *arg) {
     books->ended = true;
 }
 
+static void turn_until_ended(struct bookkeeping *books) {
+    while (!books->ended)
+        uv_run(books->loop, UV_RUN_ONCE);
+    books->ended = false;
+}
+
 void bookkeeping_end(struct bookkeeping *books) {
+    if (books->alerting != NULL) {
+        alerting_end(books->alerting, on_ended, books);
+        turn_until_ended(books);
+        alerting_free(books->alerting);
+        novelty_destroy(&books->novelty);
+    }
     if (books->directory != NULL) {
         directory_end(books->directory, on_ended, books);
-        while (!books->ended)
-            uv_run(books->loop, UV_RUN_ONCE);
+        turn_until_ended(books);
         directory_free(books->directory);
     }
     if (books->store != NULL)

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * bookkeeping: the main loop's part of a running service's money: its own handle on the store, and
- * the directory on it. The main thread.
+ * the directory on it, and the alerts. The main thread.
  */
 #include <stdbool.h>
 
@@ -9,6 +9,8 @@
 #include <uv.h>
 
 #include "core/digest.h"
+#include "core/novelty.h"
+#include "money/alerting.h"
 #include "money/directory.h"
 #include "runtime/config.h"
 #include "store/store.h"
@@ -16,19 +18,23 @@
 struct bookkeeping {
     uv_loop_t *loop;
     const struct digest_key *key;
-    const struct config *config; /* borrowed, until there is another */
+    struct config *config;       /* borrowed, until there is another */
     struct store_client *store;  /* NULL: it was not begun */
     struct directory *directory; /* the same */
+    struct alerting *alerting;   /* the same */
+    struct novelty novelty;      /* what workers tell the alerts */
     bool ended;
 };
 
-/* False with a complaint; bookkeeping_end is to be called all the same. */
+/* False with a complaint; bookkeeping_end is to be called all the same. `metrics`: the main
+ * loop's own row. */
 bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store *store,
-                       const struct digest_key *key, const struct config *config,
-                       struct complaint *complaint) __attribute__((warn_unused_result));
+                       const struct digest_key *key, struct config *config,
+                       struct metrics_row *metrics, struct complaint *complaint)
+    __attribute__((warn_unused_result));
 
 /* Other settings, whose AppCodes may be others. All marks are taken away: something has changed. */
-void bookkeeping_set_config(struct bookkeeping *books, const struct config *config);
+void bookkeeping_set_config(struct bookkeeping *books, struct config *config);
 
 /* Nothing of it may be used any more, and all readers are detached. Turns the loop until what is
  * still to be written is. */

@@ -19,6 +19,7 @@
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/service.h"
+#include "http/statement_routes.h"
 #include "http/system_routes.h"
 #include "money/period.h"
 #include "runtime/config.h"
@@ -37,6 +38,7 @@ static const struct route admin_routes[] = {
     {"HEAD", "/readyz", system_readyz},
     {"GET", "/metrics", system_metrics},
     {"GET", "/admin/v1/ledger", ledger_get},
+    {"GET", "/admin/v1/statement", statement_get},
     {NULL, NULL, NULL},
 };
 
@@ -46,7 +48,7 @@ struct serve {
     const char *path; /* of the settings, as it was given; NULL: it was not */
     struct digest_key key;
     struct store *store;
-    struct metrics_row *metrics;
+    struct metrics_row *metrics; /* each worker's, then the main loop's */
     atomic_bool draining;
     struct worker **workers;
     int worker_count;
@@ -246,6 +248,7 @@ static bool start_worker(struct serve *serve, int row, int first[LISTENERS_MAX],
         .key = &serve->key,
         .store = serve->store,
         .directory = serve->books.directory,
+        .novelty = &serve->books.novelty,
         .draining = &serve->draining,
         .metrics = serve->metrics,
         .rows = (int)serve->config->workers,
@@ -300,7 +303,7 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .store_client = serve->books.store,
         .directory = serve->books.directory,
         .metrics = serve->metrics,
-        .metrics_rows = (int)serve->config->workers,
+        .metrics_rows = (int)serve->config->workers + 1,
         .draining = &serve->draining,
         .reload = reload,
         .reload_arg = serve,
@@ -351,14 +354,14 @@ static bool open_store(struct serve *serve, struct complaint *complaint) {
     serve->store = store_open(&settings, &clock_system, complaint);
     if (serve->store == NULL)
         return false;
-    serve->metrics = metrics_new((int)config->workers);
+    serve->metrics = metrics_new((int)config->workers + 1);
     return serve->metrics != NULL || complain(complaint, "no memory for the metrics");
 }
 
 static bool start(struct serve *serve, struct complaint *complaint) {
     return open_store(serve, complaint) &&
            bookkeeping_begin(&serve->books, &serve->loop, serve->store, &serve->key, serve->config,
-                             complaint) &&
+                             &serve->metrics[serve->config->workers], complaint) &&
            start_admin(serve, complaint) && start_workers(serve, complaint);
 }
 

@@ -409,8 +409,10 @@ static void log_call(const struct flight *flight, const struct upstream_outcome 
     const struct ledger_outcome *ledger = &flight->settle.ledger;
     struct metrics_row *metrics = flight->verifier->parts.metrics;
     metrics_count(metrics, by_state[ledger->state]);
-    if (flight->settle.answered && result_of(ledger->status) == RESULT_UNKNOWN)
+    if (flight->settle.answered && result_of(ledger->status) == RESULT_UNKNOWN) {
         metrics_count(metrics, METRIC_STATUS_UNKNOWN);
+        novelty_note(flight->verifier->parts.novelty, ledger->status);
+    }
     char id[LEDGER_ID_TEXT_SIZE];
     char digest[DIGEST_SHORT_SIZE];
     ledger_id_format(&flight->id, id);

@@ -27,6 +27,7 @@
 #include "core/digest.h"
 #include "core/failure.h"
 #include "core/freshness.h"
+#include "core/novelty.h"
 #include "core/triple.h"
 #include "core/verdict.h"
 #include "money/budget.h"
@@ -67,6 +68,7 @@ struct verifier_parts {
     struct memory *memory;
     struct upstream *upstream;
     struct metrics_row *metrics;
+    struct novelty *novelty; /* NULL: nobody is told of statuses that are not in the guide */
 };
 
 /* NULL: no memory. */

@@ -6,8 +6,6 @@
 
 #include "runtime/civil.h"
 
-#define BYTE_ORDER_MARK "\xef\xbb\xbf"
-
 /* A line under way. */
 struct line {
     enum export_format format;
@@ -27,7 +25,7 @@ static bool must_quote(const char *value) {
     return strchr("=+-@\t", value[0]) != NULL || strpbrk(value, ",\"\r\n") != NULL;
 }
 
-static void add_csv(struct text *text, const char *value) {
+void export_csv_text(struct text *text, const char *value) {
     if (value[0] == '\0' || !must_quote(value)) {
         text_add(text, value);
         return;
@@ -56,7 +54,7 @@ static void add_text(struct line *line, const char *name, const char *value) {
     if (line->format == EXPORT_NDJSON)
         text_add_json(line->text, value);
     else
-        add_csv(line->text, value);
+        export_csv_text(line->text, value);
 }
 
 static void add_number(struct line *line, const char *name, int64_t number) {
@@ -80,7 +78,7 @@ static void end_line(struct line *line) {
 static void add_names(enum export_format format, bool bom, const char *names, struct text *text) {
     if (format == EXPORT_NDJSON)
         return;
-    text_add(text, bom ? BYTE_ORDER_MARK : "");
+    text_add(text, bom ? EXPORT_BYTE_ORDER_MARK : "");
     text_add(text, names);
 }
 

@@ -14,6 +14,9 @@
 
 enum export_format { EXPORT_CSV, EXPORT_NDJSON, EXPORT_FORMATS };
 
+/* What tells a spreadsheet that UTF-8 follows. */
+#define EXPORT_BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 /* No line is longer, whatever is in its row. */
 #define EXPORT_LINE_SIZE 4096
 
@@ -24,3 +27,6 @@ void export_window_names(enum export_format format, bool bom, struct text *text)
 
 void export_row(enum export_format format, const struct store_row *row, struct text *text);
 void export_window(enum export_format format, const struct window *window, struct text *text);
+
+/* One field, quoted where it must be. */
+void export_csv_text(struct text *text, const char *value);

@@ -30,7 +30,12 @@
            "Times the HTTP client wanted to send a paid call again by itself")                     \
     METRIC(STATUS_UNKNOWN, "sanyao_upstream_status_unknown_total", "",                             \
            "Replies with a status that is not in the seller's guide")                              \
-    METRIC(STORE_AWAY, "sanyao_store_away_total", "", "Store operations that failed")
+    METRIC(STORE_AWAY, "sanyao_store_away_total", "", "Store operations that failed")              \
+    METRIC(ALERTS_FIRED, "sanyao_alerts_fired_total", "",                                          \
+           "Alerts that this process was first to tell")                                           \
+    METRIC(ALERTS_DELIVERED, "sanyao_alert_deliveries_total", "outcome=\"delivered\"",             \
+           "Messages to webhooks, by what came of them")                                           \
+    METRIC(ALERTS_NOT_DELIVERED, "sanyao_alert_deliveries_total", "outcome=\"failed\"", "")
 
 enum metric {
 #define METRIC_ENUMERATOR(name, family, labels, help) METRIC_##name,

@@ -202,6 +202,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
         .memory = worker->memory,
         .upstream = worker->upstream,
         .metrics = &settings->metrics[settings->row],
+        .novelty = settings->novelty,
     };
     worker->verifier = verifier_new(&parts);
     if (worker->memory == NULL || worker->verifier == NULL)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "core/digest.h"
+#include "core/novelty.h"
 #include "money/directory.h"
 #include "runtime/complaint.h"
 #include "runtime/config.h"
@@ -24,6 +25,7 @@ struct worker_settings {
     const struct digest_key *key;
     struct store *store;
     struct directory *directory;
+    struct novelty *novelty;
     const atomic_bool *draining;
     struct metrics_row *metrics; /* all rows */
     int rows;
