@@ -10,6 +10,7 @@ const char *const store_document_kind_name[STORE_DOCUMENT_KINDS] = {
     [STORE_PACKAGE] = "package",
     [STORE_CREDENTIAL] = "credential",
     [STORE_ALERT] = "alert",
+    [STORE_REPORT] = "report",
 };
 
 static const struct store_backend *const backends[] = {&store_sqlite_backend, &store_redis_backend};
