@@ -7,13 +7,12 @@
 #include <cjson/cJSON.h>
 
 #include "command/run.h"
-#include "money/reconcile.h"
+#include "money/reconcile_report.h"
 #include "money/usage_export.h"
 #include "runtime/clock.h"
 
 #define FILE_MOST ((size_t)64 * 1024 * 1024)
 #define CHINA_S   (8 * 3600) /* the seller's clock before UTC */
-#define TIME_SIZE 32
 #define LINE_SIZE 256
 
 enum { ALL, ROWS };
@@ -151,44 +150,9 @@ static bool read_ours(const struct config *config, const struct usage_export *th
 
 /* --- what came of it --- */
 
-struct outcome {
-    const struct usage_export *theirs;
-    struct reconcile_report report;
-    struct reconcile_window total; /* without what is beyond the file's edges */
-    int64_t pending;               /* ours of the last window that may be in the next export */
-    bool differs;
-};
-
-/* What the window before the file has left over is another export's matter, and what its last
- * window has may be. */
-static void judge(struct outcome *outcome) {
-    const struct usage_export *theirs = outcome->theirs;
-    const struct reconcile_report *report = &outcome->report;
-    outcome->total = report->total;
-    for (size_t i = 0; i < report->count; i++) {
-        const struct reconcile_window *window = &report->windows[i];
-        if (window->begin_s < theirs->windows[0].begin_s) {
-            outcome->total.ours -= window->ours_only;
-            outcome->total.ours_only -= window->ours_only;
-        } else if (window->begin_s == theirs->windows[theirs->count - 1].begin_s) {
-            outcome->pending = window->ours_only;
-        }
-    }
-    outcome->total.ours_only -= outcome->pending;
-    outcome->differs =
-        outcome->total.ours_only > 0 || outcome->total.theirs_only > 0 || theirs->fault_count > 0;
-}
-
-static void format_time(int64_t unix_s, char text[TIME_SIZE]) {
-    time_t china_s = (time_t)(unix_s + CHINA_S);
-    struct tm china;
-    gmtime_r(&china_s, &china);
-    strftime(text, TIME_SIZE, "%Y-%m-%d %H:%M:%S", &china);
-}
-
 static void print_window(const struct reconcile_window *window) {
-    char begin[TIME_SIZE];
-    format_time(window->begin_s, begin);
+    char begin[RECONCILE_TIME_SIZE];
+    reconcile_format_time(window->begin_s, begin);
     printf("%-19s  %8lld  %8lld  %8lld  %8lld  %9lld  %11lld\n", begin, (long long)window->ours,
            (long long)window->theirs, (long long)window->agreed, (long long)window->moved,
            (long long)window->ours_only, (long long)window->theirs_only);
@@ -201,7 +165,7 @@ static void print_faults(const struct usage_export *theirs) {
         fprintf(stderr, "and %zu more lines\n", theirs->fault_count - USAGE_FAULTS_MAX);
 }
 
-static void print_human(const struct options *options, const struct outcome *outcome) {
+static void print_human(const struct options *options, const struct reconcile_outcome *outcome) {
     const struct reconcile_window *total = &outcome->total;
     bool titled = false;
     for (size_t i = 0; i < outcome->report.count; i++) {
@@ -228,48 +192,8 @@ static void print_human(const struct options *options, const struct outcome *out
     print_faults(outcome->theirs);
 }
 
-static void add_counts(cJSON *object, const struct reconcile_window *window) {
-    cJSON_AddNumberToObject(object, "ours", (double)window->ours);
-    cJSON_AddNumberToObject(object, "theirs", (double)window->theirs);
-    cJSON_AddNumberToObject(object, "agreed", (double)window->agreed);
-    cJSON_AddNumberToObject(object, "late", (double)window->moved);
-    cJSON_AddNumberToObject(object, "oursOnly", (double)window->ours_only);
-    cJSON_AddNumberToObject(object, "theirsOnly", (double)window->theirs_only);
-}
-
-static void add_windows(cJSON *windows, const struct options *options,
-                        const struct outcome *outcome) {
-    char begin[TIME_SIZE];
-    for (size_t i = 0; i < outcome->report.count; i++) {
-        const struct reconcile_window *window = &outcome->report.windows[i];
-        if (options->values[ALL] == NULL && window->ours_only == 0 && window->theirs_only == 0)
-            continue;
-        cJSON *one = cJSON_CreateObject();
-        format_time(window->begin_s, begin);
-        cJSON_AddStringToObject(one, "begin", begin);
-        add_counts(one, window);
-        cJSON_AddItemToArray(windows, one);
-    }
-}
-
-static void add_faults(cJSON *faults, const struct usage_export *theirs) {
-    for (size_t i = 0; i < theirs->fault_count && i < USAGE_FAULTS_MAX; i++) {
-        cJSON *one = cJSON_CreateObject();
-        cJSON_AddNumberToObject(one, "line", (double)theirs->faults[i].line);
-        cJSON_AddStringToObject(one, "cause", theirs->faults[i].cause);
-        cJSON_AddItemToArray(faults, one);
-    }
-}
-
-static bool print_json(const struct options *options, const struct outcome *outcome) {
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddBoolToObject(object, "agree", !outcome->differs);
-    cJSON *total = cJSON_AddObjectToObject(object, "total");
-    add_counts(total, &outcome->total);
-    cJSON_AddNumberToObject(object, "pending", (double)outcome->pending);
-    cJSON_AddNumberToObject(object, "malformed", (double)outcome->theirs->fault_count);
-    add_faults(cJSON_AddArrayToObject(object, "malformedLines"), outcome->theirs);
-    add_windows(cJSON_AddArrayToObject(object, "windows"), options, outcome);
+static bool print_json(const struct options *options, const struct reconcile_outcome *outcome) {
+    cJSON *object = reconcile_show(outcome, options->values[ALL] != NULL);
     char *text = cJSON_Print(object);
     bool printed = text != NULL && puts(text) >= 0;
     cJSON_free(text);
@@ -277,7 +201,7 @@ static bool print_json(const struct options *options, const struct outcome *outc
     return printed;
 }
 
-static bool print_outcome(const struct options *options, const struct outcome *outcome,
+static bool print_outcome(const struct options *options, const struct reconcile_outcome *outcome,
                           struct complaint *complaint) {
     bool printed = true;
     if (options->json)
@@ -289,15 +213,11 @@ static bool print_outcome(const struct options *options, const struct outcome *o
 
 /* An export whose every line is malformed has nothing to ask about. */
 static bool compare(const struct config *config, const struct usage_export *theirs,
-                    struct outcome *outcome, struct complaint *complaint) {
+                    struct reconcile_outcome *outcome, struct complaint *complaint) {
     struct ours ours = {0};
     bool good = (theirs->count == 0 || read_ours(config, theirs, &ours, complaint)) &&
-                reconcile_compare(ours.windows, ours.count, theirs->windows, theirs->count,
-                                  &outcome->report, complaint);
+                reconcile_judge(ours.windows, ours.count, theirs, outcome, complaint);
     free(ours.windows);
-    if (good && theirs->count > 0)
-        judge(outcome);
-    outcome->differs = outcome->differs || theirs->fault_count > 0;
     return good;
 }
 
@@ -305,12 +225,12 @@ static int reconcile(struct run *run) {
     struct usage_export theirs;
     if (!read_theirs(run->options.words[0], &theirs, &run->complaint))
         return COMMAND_FAILED;
-    struct outcome outcome = {.theirs = &theirs};
+    struct reconcile_outcome outcome;
     int code = COMMAND_FAILED;
     if (compare(run->config, &theirs, &outcome, &run->complaint)) {
         if (print_outcome(&run->options, &outcome, &run->complaint))
             code = outcome.differs ? COMMAND_NEGATIVE : COMMAND_DONE;
-        reconcile_free(&outcome.report);
+        reconcile_outcome_free(&outcome);
     }
     usage_export_free(&theirs);
     return code;

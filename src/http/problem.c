@@ -35,7 +35,7 @@ const struct problem_info problem_table[PROBLEMS] = {
                           "There is another one under this id, or it was changed meanwhile.", false,
                           0},
     [PROBLEM_BODY_TOO_LARGE] = {"body_too_large", 413, "The body is too large",
-                                "A question's body has at most 16 KiB.", false, 0},
+                                "The body has at most 16 KiB.", false, 0},
     [PROBLEM_URI_TOO_LONG] = {"uri_too_long", 414, "The address is too long",
                               "The address has at most 4096 bytes.", false, 0},
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415,

@@ -233,27 +233,53 @@ void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connecti
     return request;
 }
 
+static void find_route(struct request *request) {
+    request->route = route_find(server_routes(request->server), request->method, request->path,
+                                request->parameter, request->allowed);
+    bool has_limit =
+        !request->uri_too_long && request->route != NULL && request->route->body_max > 0;
+    request->body_max = has_limit ? request->route->body_max : REQUEST_BODY_MAX;
+}
+
+static void refuse_body(struct request *request) {
+    char detail[64];
+    struct text text = text_over(detail, sizeof detail);
+    text_addf(&text, "The body has at most %zu KiB.", request->body_max / 1024);
+    problem_answer(request, PROBLEM_BODY_TOO_LARGE, detail, BILLED_NO);
+}
+
+/* False: the head alone was enough for a refusal, which was answered. */
+static bool accept_head(struct request *request, const struct head *head, const char *version) {
+    const char *ambiguity = find_ambiguity(head, version);
+    const struct route *route = request->uri_too_long ? NULL : request->route;
+    if (ambiguity != NULL)
+        problem_answer(request, PROBLEM_MALFORMED_REQUEST, ambiguity, BILLED_NO);
+    else if (route != NULL && route->admit != NULL &&
+             !route->admit(request, server_service(request->server)))
+        return false;
+    else if (head->content_length > request->body_max)
+        refuse_body(request);
+    return request->state != REQUEST_ANSWERED;
+}
+
 static enum MHD_Result begin(struct request *request, const char *version) {
     struct head head = {.request = request};
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &head);
     if (request->id[0] == '\0')
         make_id(request);
-    const char *ambiguity = find_ambiguity(&head, version);
-    request->close = ambiguity != NULL || head.content_length > REQUEST_BODY_MAX;
+    find_route(request);
     request->state = REQUEST_READING;
-    if (!request->close)
-        return MHD_YES;
-    if (ambiguity != NULL)
-        problem_answer(request, PROBLEM_MALFORMED_REQUEST, ambiguity, BILLED_NO);
-    else
-        problem_answer(request, PROBLEM_BODY_TOO_LARGE, NULL, BILLED_NO);
-    return queue_answer(request);
+    request->close = true; /* with a refusal: what follows the head is not read */
+    if (!accept_head(request, &head, version))
+        return queue_answer(request);
+    request->close = false;
+    return MHD_YES;
 }
 
 static enum MHD_Result take_body(struct request *request, const char *upload, size_t *upload_size) {
     size_t size = *upload_size;
     *upload_size = 0;
-    if (request->body_too_large || size > REQUEST_BODY_MAX - request->body_size) {
+    if (request->body_too_large || size > request->body_max - request->body_size) {
         request->body_too_large = true;
         request->body_dropped += size;
         return request->body_dropped > BODY_DROPPED_MAX ? MHD_NO : MHD_YES;
@@ -268,17 +294,14 @@ static enum MHD_Result take_body(struct request *request, const char *upload, si
 }
 
 static void dispatch(struct request *request) {
-    char allowed[ROUTE_ALLOWED_SIZE];
-    const struct route *route =
-        route_find(server_routes(request->server), request->method, request->path, allowed);
     if (request->uri_too_long)
         problem_answer(request, PROBLEM_URI_TOO_LONG, NULL, BILLED_NO);
     else if (request->body_too_large)
-        problem_answer(request, PROBLEM_BODY_TOO_LARGE, NULL, BILLED_NO);
-    else if (route != NULL)
-        route->handle(request, server_service(request->server));
-    else if (allowed[0] != '\0')
-        problem_answer_not_allowed(request, allowed);
+        refuse_body(request);
+    else if (request->route != NULL)
+        request->route->handle(request, server_service(request->server));
+    else if (request->allowed[0] != '\0')
+        problem_answer_not_allowed(request, request->allowed);
     else
         problem_answer(request, PROBLEM_NOT_FOUND, NULL, BILLED_NO);
 }

@@ -13,6 +13,8 @@
 
 #include <microhttpd.h>
 
+#include "http/route.h"
+
 struct server;
 
 #define REQUEST_BODY_MAX         ((size_t)16 * 1024)
@@ -21,6 +23,7 @@ struct server;
 #define REQUEST_TRACEPARENT_SIZE 64
 #define REQUEST_HEADER_LIST_SIZE 512
 #define REQUEST_RATE_SIZE        64
+#define REQUEST_TOKEN_SIZE       9
 
 enum request_state { REQUEST_NEW, REQUEST_READING, REQUEST_WAITING, REQUEST_ANSWERED };
 
@@ -31,6 +34,10 @@ struct request {
     struct MHD_Connection *connection;
     const char *method; /* the library's, valid till the end */
     const char *path;
+    const struct route *route;            /* NULL: none serves it */
+    char parameter[ROUTE_PARAMETER_SIZE]; /* what stands for "{id}" in the route's path */
+    char allowed[ROUTE_ALLOWED_SIZE];     /* where there is no route: of the path, for Allow */
+    size_t body_max;
     bool uri_too_long;
     bool lists_too_long; /* Cache-Control or Prefer beyond what is kept */
     bool close;          /* the connection ends with this reply */
@@ -45,6 +52,7 @@ struct request {
     char rate_limit[REQUEST_RATE_SIZE];
     char cache_control[REQUEST_HEADER_LIST_SIZE];
     char prefer[REQUEST_HEADER_LIST_SIZE];
+    char token[REQUEST_TOKEN_SIZE]; /* of the admin token it was admitted by: 8 hex of its hash */
     char *body; /* owned; NULL: none */
     size_t body_size;
     size_t body_dropped;

@@ -10,7 +10,8 @@
 
 static void add_common(const struct request *request, struct MHD_Response *response,
                        const char *content_type) {
-    response_add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    if (content_type != NULL)
+        response_add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     response_add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     response_add(response, "X-Request-Id", request->id);
     if (request->traceparent[0] != '\0')
@@ -43,6 +44,10 @@ struct MHD_Response *response_new(const struct request *request, const char *con
 struct MHD_Response *response_new_static(const struct request *request, const char *content_type,
                                          const char *body, size_t size) {
     return make(request, content_type, body, size, MHD_RESPMEM_PERSISTENT);
+}
+
+struct MHD_Response *response_new_empty(const struct request *request) {
+    return make(request, NULL, "", 0, MHD_RESPMEM_PERSISTENT);
 }
 
 struct MHD_Response *response_new_stream(const struct request *request, const char *content_type,

@@ -22,6 +22,9 @@ struct MHD_Response *response_new(const struct request *request, const char *con
 struct MHD_Response *response_new_static(const struct request *request, const char *content_type,
                                          const char *body, size_t size);
 
+/* A reply without a body (204). */
+struct MHD_Response *response_new_empty(const struct request *request);
+
 /* As response_new, but the body is what `read` gives, bit by bit, until it says that it is at its
  * end; `release` is called with `arg` when nobody will read any more, not when this returns NULL.
  */

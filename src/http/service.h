@@ -22,8 +22,9 @@ struct service {
     const struct clock *clock;
     struct store *store;
     struct store_client *store_client; /* of the main loop, for the admin listener; else NULL */
-    int pages;                         /* of the ledger being read through it */
+    int pages;                         /* things being read and written through it */
     bool ending;                       /* no more of them may be asked for */
+    const struct digest_key *key;      /* of the admin listener; else NULL */
     struct verifier *verifier;         /* NULL on the admin listener */
     struct directory_reader *clients;  /* the worker's; NULL on the admin listener */
     struct directory *directory;       /* the same */

@@ -26,10 +26,11 @@ enum store_document_kind {
     STORE_PACKAGE,
     STORE_CREDENTIAL,
     STORE_ALERT,
+    STORE_REPORT, /* what came of a comparison: "reconciled" */
     STORE_DOCUMENT_KINDS
 };
 
-/* As it stands in stores: "client", "package", "credential", "alert". */
+/* As it stands in stores: "client", "package", "credential", "alert", "report". */
 extern const char *const store_document_kind_name[STORE_DOCUMENT_KINDS];
 
 /* False: it is none of these. */

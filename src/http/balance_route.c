@@ -1,0 +1,248 @@
+/*
+ *   counters ──→ pages of the ledger since the oldest purchase, for the unknown calls ──→ answer
+ *
+ * The pages are read one by one, as an export's.
+ */
+#include "http/balance_route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/admin.h"
+#include "http/package_view.h"
+#include "money/credential.h"
+#include "money/reconcile_report.h"
+
+struct balance {
+    struct store_page page; /* first: what the store gives back */
+    struct usage usage;
+    int64_t now_ms;
+    int64_t unknown;
+};
+
+static struct balance *balance_of(struct usage *usage) {
+    return (struct balance *)((char *)usage - offsetof(struct balance, usage));
+}
+
+static struct package_view view_of(const struct balance *balance) {
+    return (struct package_view){
+        .snapshot = directory_now(balance->usage.service->directory),
+        .usage = &balance->usage,
+        .now_ms = balance->now_ms,
+    };
+}
+
+/* --- the answer --- */
+
+struct sums {
+    int64_t bought;
+    int64_t used;
+    int64_t left;
+};
+
+/* Of the packages that count; `credential` NULL: of all. */
+static struct sums sum_up(const struct package_view *view, const char *credential) {
+    struct sums sums = {0};
+    for (int i = 0; i < view->snapshot->package_count; i++) {
+        const struct package *package = &view->snapshot->packages[i];
+        if (!package_view_counts(view, package) ||
+            (credential != NULL && strcmp(package->credential, credential) != 0))
+            continue;
+        sums.bought += package->calls;
+        sums.used += package_view_used(view, package);
+        sums.left += package_view_left(view, package);
+    }
+    return sums;
+}
+
+static cJSON *show_packages(const struct package_view *view) {
+    cJSON *packages = cJSON_CreateArray();
+    for (int i = 0; i < view->snapshot->package_count; i++)
+        cJSON_AddItemToArray(packages, package_view_show(view, &view->snapshot->packages[i]));
+    return packages;
+}
+
+/* --- credentials --- */
+
+/* What our books say is left although upstream says that nothing is. */
+static int64_t drift_of(const struct credential *mark) {
+    bool spent = mark != NULL &&
+                 (mark->mark == CREDENTIAL_EXHAUSTED || mark->mark == CREDENTIAL_EXPIRED);
+    return spent && mark->left > 0 ? mark->left : 0;
+}
+
+static const struct credential *find_mark(const struct directory_snapshot *snapshot,
+                                          const char *id) {
+    for (int i = 0; i < snapshot->credential_count; i++) {
+        const struct credential *credential = &snapshot->credentials[i];
+        if (strcmp(credential->id, id) == 0 && credential->mark != CREDENTIAL_GOOD)
+            return credential;
+    }
+    return NULL;
+}
+
+static bool is_configured(const struct config *config, const char *id) {
+    return config->appcode != NULL && strcmp(id, "main") == 0;
+}
+
+/* Each once, in the order in which they are come upon. Returns its drift. */
+static int64_t add_credential(cJSON *credentials, const struct package_view *view,
+                              const struct config *config, const char *id) {
+    const cJSON *other = NULL;
+    cJSON_ArrayForEach(other, credentials) {
+        const cJSON *known = cJSON_GetObjectItemCaseSensitive(other, "id");
+        if (cJSON_IsString(known) && strcmp(known->valuestring, id) == 0)
+            return 0;
+    }
+    const struct credential *mark = find_mark(view->snapshot, id);
+    cJSON *shown = cJSON_CreateObject();
+    cJSON_AddStringToObject(shown, "id", id);
+    cJSON_AddBoolToObject(shown, "configured", is_configured(config, id));
+    cJSON_AddItemToObject(shown, "mark",
+                          mark != NULL ? cJSON_CreateString(credential_mark_name[mark->mark])
+                                       : cJSON_CreateNull());
+    admin_add_time_or_null(shown, "since", mark != NULL ? mark->since_ms : 0);
+    admin_add_number(shown, "left", sum_up(view, id).left);
+    admin_add_number(shown, "drift", drift_of(mark));
+    cJSON_AddItemToArray(credentials, shown);
+    return drift_of(mark);
+}
+
+static int64_t add_credentials(cJSON *credentials, const struct package_view *view,
+                               const struct config *config) {
+    const struct directory_snapshot *snapshot = view->snapshot;
+    int64_t drift = 0;
+    if (config->appcode != NULL)
+        drift += add_credential(credentials, view, config, "main");
+    for (int i = 0; i < snapshot->package_count; i++) {
+        if (!snapshot->packages[i].removed)
+            drift += add_credential(credentials, view, config, snapshot->packages[i].credential);
+    }
+    for (int i = 0; i < snapshot->credential_count; i++) {
+        if (snapshot->credentials[i].mark != CREDENTIAL_GOOD)
+            drift += add_credential(credentials, view, config, snapshot->credentials[i].id);
+    }
+    return drift;
+}
+
+static cJSON *show_reconciled(const struct service *service) {
+    const struct store_document *document =
+        directory_document(service->directory, STORE_REPORT, RECONCILED_ID);
+    cJSON *shown = document != NULL ? cJSON_Parse(document->body_owned) : NULL;
+    return shown != NULL ? shown : cJSON_CreateNull();
+}
+
+static void answer(struct balance *balance) {
+    const struct service *service = balance->usage.service;
+    const struct package_view view = view_of(balance);
+    struct sums sums = sum_up(&view, NULL);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddBoolToObject(json, "metered", directory_is_metered(view.snapshot));
+    admin_add_number(json, "bought", sums.bought);
+    admin_add_number(json, "used", sums.used);
+    admin_add_number(json, "left", sums.left);
+    admin_add_number(json, "unknown", balance->unknown);
+    cJSON_AddItemToObject(json, "packages", show_packages(&view));
+    int64_t credentials_drift =
+        add_credentials(cJSON_AddArrayToObject(json, "credentials"), &view, service->config);
+    cJSON *drift = cJSON_AddObjectToObject(json, "drift");
+    admin_add_number(drift, "credentials", credentials_drift);
+    cJSON_AddItemToObject(drift, "reconciled", show_reconciled(service));
+    usage_free(&balance->usage);
+    admin_answer(balance->usage.request, MHD_HTTP_OK, json);
+}
+
+/* --- unknown calls --- */
+
+static void on_page(struct store_op *op);
+
+static void count_page(struct balance *balance) {
+    const struct package_view view = view_of(balance);
+    for (int i = 0; i < balance->page.count; i++) {
+        const struct store_row *row = &balance->page.rows_owned[i];
+        if (row->outcome.state != LEDGER_UNKNOWN)
+            continue;
+        const struct package *package =
+            directory_find_package(view.snapshot, row->account.package);
+        if (package != NULL && package_view_counts(&view, package))
+            balance->unknown++;
+    }
+}
+
+static void read_page(struct balance *balance) {
+    balance->page.op.done = on_page;
+    balance->page.rows_owned = NULL;
+    store_read_page(balance->usage.service->store_client, &balance->page);
+}
+
+/* False: the last page, or a failure. */
+static bool take_page(struct balance *balance, bool *failed) {
+    struct store_page *page = &balance->page;
+    *failed = page->outcome != STORE_DONE || (page->count == 0 && page->more) ||
+              balance->usage.service->ending;
+    if (!*failed) {
+        count_page(balance);
+        if (page->count > 0)
+            page->after = page->rows_owned[page->count - 1].id;
+    }
+    free(page->rows_owned);
+    page->rows_owned = NULL;
+    return !*failed && page->more;
+}
+
+static void on_page(struct store_op *op) {
+    struct balance *balance = (struct balance *)op;
+    bool failed = false;
+    if (take_page(balance, &failed)) {
+        read_page(balance);
+        return;
+    }
+    admin_waited(balance->usage.service);
+    if (!failed) {
+        answer(balance);
+        return;
+    }
+    usage_free(&balance->usage);
+    admin_refuse(balance->usage.request, PROBLEM_STORE_UNAVAILABLE,
+                 "The ledger cannot be read now.");
+}
+
+/* When the oldest of the packages that count was bought; 0: none counts. */
+static int64_t oldest_purchase(const struct package_view *view) {
+    int64_t oldest_ms = 0;
+    for (int i = 0; i < view->snapshot->package_count; i++) {
+        const struct package *package = &view->snapshot->packages[i];
+        if (package_view_counts(view, package) &&
+            (oldest_ms == 0 || package->purchased_at_ms < oldest_ms))
+            oldest_ms = package->purchased_at_ms;
+    }
+    return oldest_ms;
+}
+
+static void on_known(struct usage *usage) {
+    struct balance *balance = balance_of(usage);
+    const struct package_view view = view_of(balance);
+    int64_t from_ms = oldest_purchase(&view);
+    if (from_ms == 0 || from_ms >= balance->now_ms) {
+        answer(balance);
+        return;
+    }
+    balance->page.from_ms = from_ms;
+    balance->page.to_ms = balance->now_ms;
+    admin_wait(usage->service);
+    read_page(balance);
+}
+
+void balance_get(struct request *request, struct service *service) {
+    struct balance *balance =
+        admin_begin(request, service) ? admin_work(request, sizeof *balance) : NULL;
+    if (balance == NULL)
+        return;
+    balance->now_ms = clock_unix_ms(service->clock);
+    balance->usage.request = request;
+    balance->usage.service = service;
+    balance->usage.known = on_known;
+    balance->usage.count = 1;
+    memcpy(balance->usage.scopes[0].name, PACKAGE_SCOPE, sizeof PACKAGE_SCOPE);
+    usage_read(&balance->usage);
+}
