@@ -13,7 +13,8 @@ static const struct options_form form = {
     .many_words = true,
     .about = "Gives the shared ledger back what it has lost (a Redis that came back empty or "
              "behind):\n"
-             "rows, counters, clients and packages, from the journals of the replicas. Name the journals of all of "
+             "rows, counters, clients and packages, from the journals of the replicas. Name the "
+             "journals of all of "
              "them, also\n"
              "of those that are gone; copies will do. Replicas may be serving meanwhile, and "
              "running it\n"

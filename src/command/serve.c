@@ -15,8 +15,14 @@
 
 #include "command/bookkeeping.h"
 #include "command/command.h"
+#include "http/audit_routes.h"
+#include "http/balance_route.h"
+#include "http/client_routes.h"
+#include "http/forget_route.h"
 #include "http/ledger_routes.h"
 #include "http/listener.h"
+#include "http/package_routes.h"
+#include "http/reload_route.h"
 #include "http/server.h"
 #include "http/service.h"
 #include "http/statement_routes.h"
@@ -32,14 +38,28 @@
 #define LISTENERS_MAX        16
 
 static const struct route admin_routes[] = {
-    {"GET", "/healthz", system_healthz},
-    {"HEAD", "/healthz", system_healthz},
-    {"GET", "/readyz", system_readyz},
-    {"HEAD", "/readyz", system_readyz},
-    {"GET", "/metrics", system_metrics},
-    {"GET", "/admin/v1/ledger", ledger_get},
-    {"GET", "/admin/v1/statement", statement_get},
-    {NULL, NULL, NULL},
+    {"GET", "/healthz", system_healthz, 0, NULL},
+    {"HEAD", "/healthz", system_healthz, 0, NULL},
+    {"GET", "/readyz", system_readyz, 0, NULL},
+    {"HEAD", "/readyz", system_readyz, 0, NULL},
+    {"GET", "/metrics", system_metrics, 0, NULL},
+    {"GET", "/admin/v1/clients", clients_get, 0, NULL},
+    {"POST", "/admin/v1/clients", clients_post, 0, NULL},
+    {"GET", "/admin/v1/clients/{id}", client_get, 0, NULL},
+    {"PATCH", "/admin/v1/clients/{id}", client_patch, 0, NULL},
+    {"DELETE", "/admin/v1/clients/{id}", client_delete, 0, NULL},
+    {"POST", "/admin/v1/clients/{id}/keys", client_keys_post, 0, NULL},
+    {"GET", "/admin/v1/packages", packages_get, 0, NULL},
+    {"POST", "/admin/v1/packages", packages_post, 0, NULL},
+    {"PATCH", "/admin/v1/packages/{id}", package_patch, 0, NULL},
+    {"GET", "/admin/v1/balance", balance_get, 0, NULL},
+    {"GET", "/admin/v1/audit", audit_get, 0, NULL},
+    {"GET", "/admin/v1/alerts", alerts_get, 0, NULL},
+    {"POST", "/admin/v1/forget", forget_post, 0, NULL},
+    {"POST", "/admin/v1/reload", reload_post, 0, NULL},
+    {"GET", "/admin/v1/ledger", ledger_get, 0, NULL},
+    {"GET", "/admin/v1/statement", statement_get, 0, NULL},
+    {NULL, NULL, NULL, 0, NULL},
 };
 
 /* Everything of a running service; on the main thread. */
@@ -302,6 +322,7 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .store = serve->store,
         .store_client = serve->books.store,
         .directory = serve->books.directory,
+        .key = &serve->key,
         .metrics = serve->metrics,
         .metrics_rows = (int)serve->config->workers + 1,
         .draining = &serve->draining,

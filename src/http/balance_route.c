@@ -5,13 +5,18 @@
  */
 #include "http/balance_route.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/admin.h"
 #include "http/package_view.h"
 #include "money/credential.h"
+#include "money/period.h"
 #include "money/reconcile_report.h"
+#include "money/runway.h"
+
+#define PACE_DAYS 7
 
 struct balance {
     struct store_page page; /* first: what the store gives back */
@@ -66,8 +71,8 @@ static cJSON *show_packages(const struct package_view *view) {
 
 /* What our books say is left although upstream says that nothing is. */
 static int64_t drift_of(const struct credential *mark) {
-    bool spent = mark != NULL &&
-                 (mark->mark == CREDENTIAL_EXHAUSTED || mark->mark == CREDENTIAL_EXPIRED);
+    bool spent =
+        mark != NULL && (mark->mark == CREDENTIAL_EXHAUSTED || mark->mark == CREDENTIAL_EXPIRED);
     return spent && mark->left > 0 ? mark->left : 0;
 }
 
@@ -82,7 +87,11 @@ static const struct credential *find_mark(const struct directory_snapshot *snaps
 }
 
 static bool is_configured(const struct config *config, const char *id) {
-    return config->appcode != NULL && strcmp(id, "main") == 0;
+    for (int i = 0; i < config->credential_count; i++) {
+        if (strcmp(config->credentials[i].id, id) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Each once, in the order in which they are come upon. Returns its drift. */
@@ -112,8 +121,8 @@ static int64_t add_credentials(cJSON *credentials, const struct package_view *vi
                                const struct config *config) {
     const struct directory_snapshot *snapshot = view->snapshot;
     int64_t drift = 0;
-    if (config->appcode != NULL)
-        drift += add_credential(credentials, view, config, "main");
+    for (int i = 0; i < config->credential_count; i++)
+        drift += add_credential(credentials, view, config, config->credentials[i].id);
     for (int i = 0; i < snapshot->package_count; i++) {
         if (!snapshot->packages[i].removed)
             drift += add_credential(credentials, view, config, snapshot->packages[i].credential);
@@ -132,6 +141,24 @@ static cJSON *show_reconciled(const struct service *service) {
     return shown != NULL ? shown : cJSON_CreateNull();
 }
 
+/* At the pace of the last whole days, which lie behind the packages' scope, the newest first. */
+static cJSON *show_runway(const struct balance *balance, bool metered, int64_t left) {
+    const struct config *config = balance->usage.service->config;
+    struct runway_price_list prices;
+    struct complaint unused = {""};
+    struct runway runway;
+    int64_t calls[PACE_DAYS];
+    int days = PACE_DAYS; /* since the first call */
+    for (int i = 0; i < PACE_DAYS; i++)
+        calls[i] = usage_sum(&balance->usage, 1 + i);
+    while (days > 0 && calls[days - 1] == 0)
+        days--;
+    if (!runway_read_prices(config->price_list, &prices, &unused))
+        prices.count = 0;
+    runway_reckon(calls, days, metered ? left : -1, &prices, &runway);
+    return runway_to_json(&runway);
+}
+
 static void answer(struct balance *balance) {
     const struct service *service = balance->usage.service;
     const struct package_view view = view_of(balance);
@@ -148,6 +175,8 @@ static void answer(struct balance *balance) {
     cJSON *drift = cJSON_AddObjectToObject(json, "drift");
     admin_add_number(drift, "credentials", credentials_drift);
     cJSON_AddItemToObject(drift, "reconciled", show_reconciled(service));
+    cJSON_AddItemToObject(json, "runway",
+                          show_runway(balance, directory_is_metered(view.snapshot), sums.left));
     usage_free(&balance->usage);
     admin_answer(balance->usage.request, MHD_HTTP_OK, json);
 }
@@ -162,8 +191,7 @@ static void count_page(struct balance *balance) {
         const struct store_row *row = &balance->page.rows_owned[i];
         if (row->outcome.state != LEDGER_UNKNOWN)
             continue;
-        const struct package *package =
-            directory_find_package(view.snapshot, row->account.package);
+        const struct package *package = directory_find_package(view.snapshot, row->account.package);
         if (package != NULL && package_view_counts(&view, package))
             balance->unknown++;
     }
@@ -233,6 +261,15 @@ static void on_known(struct usage *usage) {
     read_page(balance);
 }
 
+static void name_days(struct balance *balance) {
+    struct period day = period_day(balance->now_ms);
+    for (int i = 1; i <= PACE_DAYS; i++) {
+        day = period_day(day.begin_ms - 1);
+        snprintf(balance->usage.scopes[i].name, STORE_SCOPE_SIZE, "day:%s", day.label);
+    }
+    balance->usage.count = 1 + PACE_DAYS;
+}
+
 void balance_get(struct request *request, struct service *service) {
     struct balance *balance =
         admin_begin(request, service) ? admin_work(request, sizeof *balance) : NULL;
@@ -242,7 +279,7 @@ void balance_get(struct request *request, struct service *service) {
     balance->usage.request = request;
     balance->usage.service = service;
     balance->usage.known = on_known;
-    balance->usage.count = 1;
     memcpy(balance->usage.scopes[0].name, PACKAGE_SCOPE, sizeof PACKAGE_SCOPE);
+    name_days(balance);
     usage_read(&balance->usage);
 }

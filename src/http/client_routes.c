@@ -10,18 +10,18 @@
 #include "money/period.h"
 #include "runtime/text.h"
 
-#define ANONYMOUS    "anonymous" /* of auth off, and nobody's id */
-#define GRACE_MOST   (INT64_C(90) * 24 * 60 * 60 * 1000)
+#define ANONYMOUS        "anonymous" /* of auth off, and nobody's id */
+#define GRACE_MOST       (INT64_C(90) * 24 * 60 * 60 * 1000)
 #define DEFAULT_GRACE_MS (INT64_C(24) * 60 * 60 * 1000)
-#define NO_CLIENT    "There is no client of this id."
-#define OTHER_CLIENT "There is another client of this id, or there was one, which was removed."
+#define NO_CLIENT        "There is no client of this id."
+#define OTHER_CLIENT     "There is another client of this id, or there was one, which was removed."
 
 /* --- showing --- */
 
 enum usage_of_client { DAY, MONTH };
 
 struct client_view {
-    struct usage usage; /* first */
+    struct usage usage;        /* first */
     char id[LEDGER_NAME_SIZE]; /* empty: all of them */
     int64_t now_ms;
 };
@@ -160,8 +160,7 @@ static void answer_with_key(struct change *change, unsigned http_status, const c
     const struct client_change *client = (const struct client_change *)change;
     cJSON *json = cJSON_CreateObject();
     cJSON_AddItemToObject(json, "client", client_show(&client->client));
-    cJSON_AddItemToObject(json, "key",
-                          key != NULL ? cJSON_CreateString(key) : cJSON_CreateNull());
+    cJSON_AddItemToObject(json, "key", key != NULL ? cJSON_CreateString(key) : cJSON_CreateNull());
     admin_answer(change->request, http_status, json);
 }
 
@@ -313,8 +312,8 @@ static bool read_grace(const cJSON *wish, struct client_change *rotation,
         return false;
     if (grace == NULL)
         return true;
-    return (cJSON_IsString(grace) && config_duration_read(grace->valuestring, 0, GRACE_MOST,
-                                                          &rotation->grace_ms, &why)) ||
+    return (cJSON_IsString(grace) &&
+            config_duration_read(grace->valuestring, 0, GRACE_MOST, &rotation->grace_ms, &why)) ||
            complain(complaint, "The member \"grace\" %s.", why.text);
 }
 

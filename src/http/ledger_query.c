@@ -44,6 +44,26 @@ static bool take_status(struct ledger_query *query, const char *value, size_t si
     return true;
 }
 
+static bool take_package(struct ledger_query *query, const char *value, size_t size) {
+    if (size >= sizeof query->package)
+        return false;
+    memcpy(query->package, value, size + 1);
+    return true;
+}
+
+static bool take_credential(struct ledger_query *query, const char *value, size_t size) {
+    if (size >= sizeof query->credential)
+        return false;
+    memcpy(query->credential, value, size + 1);
+    return true;
+}
+
+static bool take_counted(struct ledger_query *query, const char *value, size_t size) {
+    (void)size;
+    query->counted = strcmp(value, "true") == 0;
+    return query->counted || strcmp(value, "false") == 0;
+}
+
 static bool take_window(struct ledger_query *query, const char *value, size_t size) {
     (void)size;
     query->windows = strcmp(value, "10m") == 0;
@@ -62,7 +82,20 @@ static bool take_bom(struct ledger_query *query, const char *value, size_t size)
     return query->bom || strcmp(value, "0") == 0;
 }
 
-enum parameter { FROM, TO, STATE, CLIENT, STATUS, WINDOW, FORMAT, BOM, PARAMETERS };
+enum parameter {
+    FROM,
+    TO,
+    STATE,
+    CLIENT,
+    STATUS,
+    PACKAGE,
+    CREDENTIAL,
+    COUNTED,
+    WINDOW,
+    FORMAT,
+    BOM,
+    PARAMETERS
+};
 
 static const struct {
     const char *name;
@@ -74,6 +107,9 @@ static const struct {
     [STATE] = {"state", take_state, "reserved, settled, released or unknown"},
     [CLIENT] = {"client", take_client, "a client's id"},
     [STATUS] = {"status", take_status, "a status of the seller's, such as 01"},
+    [PACKAGE] = {"package", take_package, "a package's id"},
+    [CREDENTIAL] = {"credential", take_credential, "a credential's id"},
+    [COUNTED] = {"counted", take_counted, "true or false"},
     [WINDOW] = {"window", take_window, "10m"},
     [FORMAT] = {"format", take_format, "csv or ndjson"},
     [BOM] = {"bom", take_bom, "1 or 0"},
@@ -89,8 +125,9 @@ bool ledger_query_add(struct ledger_query *query, const char *name, const char *
     while (i < PARAMETERS && strcmp(parameters[i].name, name) != 0)
         i++;
     if (i == PARAMETERS)
-        return complain(complaint, "There is an unknown parameter: only from, to, state, client, "
-                                   "status, window, format and bom are known.");
+        return complain(complaint,
+                        "There is an unknown parameter: only from, to, state, client, "
+                        "status, package, credential, counted, window, format and bom are known.");
     if (query->seen & 1u << i)
         return complain(complaint, "The parameter \"%s\" is given more than once.", name);
     query->seen |= 1u << i;
@@ -115,10 +152,29 @@ bool ledger_query_end(struct ledger_query *query, int64_t now_ms, struct complai
     return true;
 }
 
+/* As a call of its package and client (store/records.h). */
+static bool counts(const struct store_row *row) {
+    switch (row->outcome.state) {
+    case LEDGER_RESERVED:
+    case LEDGER_UNKNOWN:
+        return true;
+    case LEDGER_SETTLED:
+        return row->outcome.billed == BILLED_YES;
+    default:
+        return false;
+    }
+}
+
 bool ledger_query_wants(const struct ledger_query *query, const struct store_row *row) {
     if (query->state >= 0 && row->outcome.state != (enum ledger_state)query->state)
         return false;
     if (query->client[0] != '\0' && strcmp(query->client, row->account.client_id) != 0)
+        return false;
+    if (query->package[0] != '\0' && strcmp(query->package, row->account.package) != 0)
+        return false;
+    if (query->credential[0] != '\0' && strcmp(query->credential, row->account.credential) != 0)
+        return false;
+    if (query->counted && !counts(row))
         return false;
     return query->status[0] == '\0' ||
            (row->ended && strcmp(query->status, row->outcome.status) == 0);

@@ -15,7 +15,10 @@ struct ledger_query {
     int state;                       /* enum ledger_state; -1: any */
     char client[LEDGER_NAME_SIZE];   /* empty: any */
     char status[RESULT_STATUS_SIZE]; /* empty: any */
-    bool windows;                    /* counts of the seller's windows instead of rows */
+    char package[LEDGER_NAME_SIZE];  /* empty: any */
+    char credential[LEDGER_NAME_SIZE];
+    bool counted; /* only rows that count as used */
+    bool windows; /* counts of the seller's windows instead of rows */
     enum export_format format;
     bool bom;
     unsigned seen; /* which parameters were given */

@@ -43,8 +43,7 @@ static void answer_list(struct usage *usage) {
 }
 
 void packages_get(struct request *request, struct service *service) {
-    struct usage *usage =
-        admin_begin(request, service) ? admin_work(request, sizeof *usage) : NULL;
+    struct usage *usage = admin_begin(request, service) ? admin_work(request, sizeof *usage) : NULL;
     if (usage != NULL)
         begin_usage(usage, request, service, answer_list);
 }

@@ -53,7 +53,7 @@ struct request {
     char cache_control[REQUEST_HEADER_LIST_SIZE];
     char prefer[REQUEST_HEADER_LIST_SIZE];
     char token[REQUEST_TOKEN_SIZE]; /* of the admin token it was admitted by: 8 hex of its hash */
-    char *body; /* owned; NULL: none */
+    char *body;                     /* owned; NULL: none */
     size_t body_size;
     size_t body_dropped;
     unsigned http_status;

@@ -1,5 +1,7 @@
 #include "money/audit.h"
 
+#include <stdbool.h>
+
 #include "runtime/clock.h"
 
 static void add_state(cJSON *line, const char *name, const cJSON *state) {

@@ -184,5 +184,10 @@ void config_print(const struct config *config, FILE *out);
 /* The same as one JSON array of {"key","value","source"}; the caller frees it. NULL: no memory. */
 cJSON *config_to_json(const struct config *config);
 
+/* A duration as in the settings ("24h", "0"), in milliseconds, within bounds. False: `why` goes on
+ * behind its name. */
+bool config_duration_read(const char *text, int64_t least, int64_t most, int64_t *ms,
+                          struct complaint *why) __attribute__((warn_unused_result));
+
 /* Is the address (as in `listen`) loopback or a Unix socket? A name other than localhost is not. */
 bool config_is_local(const char *address);

@@ -61,6 +61,15 @@ static bool within(const struct config_setting *setting, int64_t number) {
     return number >= setting->least && number <= setting->most;
 }
 
+bool config_duration_read(const char *text, int64_t least, int64_t most, int64_t *ms,
+                          struct complaint *why) {
+    int64_t read = 0;
+    if (!duration_to_ms(text, &read) || read < least || read > most)
+        return complain(why, "must be a duration with its unit (\"30s\", \"24h\") within bounds");
+    *ms = read;
+    return true;
+}
+
 static bool want_duration(const struct config_setting *setting, struct complaint *why) {
     char least[CONFIG_DURATION_SIZE];
     char most[CONFIG_DURATION_SIZE];

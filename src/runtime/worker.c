@@ -23,16 +23,16 @@
 #define UPSTREAM_CREDENTIALS_MOST 64
 
 static const struct route service_routes[] = {
-    {"POST", "/verify", verify_post},
-    {"GET", "/verify", verify_get},
-    {"GET", "/carrieroperator", verify_drop_in},
-    {"GET", "/healthz", system_healthz},
-    {"HEAD", "/healthz", system_healthz},
-    {"GET", "/readyz", system_readyz},
-    {"HEAD", "/readyz", system_readyz},
-    {"GET", "/openapi.yaml", system_openapi},
-    {"HEAD", "/openapi.yaml", system_openapi},
-    {NULL, NULL, NULL},
+    {"POST", "/verify", verify_post, 0, NULL},
+    {"GET", "/verify", verify_get, 0, NULL},
+    {"GET", "/carrieroperator", verify_drop_in, 0, NULL},
+    {"GET", "/healthz", system_healthz, 0, NULL},
+    {"HEAD", "/healthz", system_healthz, 0, NULL},
+    {"GET", "/readyz", system_readyz, 0, NULL},
+    {"HEAD", "/readyz", system_readyz, 0, NULL},
+    {"GET", "/openapi.yaml", system_openapi, 0, NULL},
+    {"HEAD", "/openapi.yaml", system_openapi, 0, NULL},
+    {NULL, NULL, NULL, 0, NULL},
 };
 
 struct worker {

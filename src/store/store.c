@@ -6,11 +6,8 @@
 #include "store/backend.h"
 
 const char *const store_document_kind_name[STORE_DOCUMENT_KINDS] = {
-    [STORE_CLIENT] = "client",
-    [STORE_PACKAGE] = "package",
-    [STORE_CREDENTIAL] = "credential",
-    [STORE_ALERT] = "alert",
-    [STORE_REPORT] = "report",
+    [STORE_CLIENT] = "client", [STORE_PACKAGE] = "package", [STORE_CREDENTIAL] = "credential",
+    [STORE_ALERT] = "alert",   [STORE_REPORT] = "report",
 };
 
 bool store_document_kind_read(const char *name, enum store_document_kind *kind) {
