@@ -200,9 +200,6 @@ class Run:
         ]
         self.number_of = [number for number, _ in schedule.questions]
         self.mobiles = mobiles
-        self.desk = cluster.desk
-        self.quota = schedule.quota
-        self.open_shop(schedule)
         self.probes = [cluster.crowd[-1].but(mobile=mobile) for mobile in mobiles]
         self.chance = random.Random(schedule.seed + 1)
         self.faults = collections.Counter()
@@ -210,6 +207,9 @@ class Run:
         self.down, self.still = set(), set()
         self.endings = collections.Counter()  # per replica: how often it was killed or stopped
         self.violations = []
+        self.desk = cluster.desk
+        self.quota = schedule.quota
+        self.open_shop(schedule)
 
     # --- money ---
 

@@ -84,7 +84,9 @@ def test_the_leaders_failure_reaches_the_others(start, sandbox, people, behaviou
     replies = [read_answer(connection, person) for connection in connections]
     close(connections)
     failed = [reply for reply in replies if reply.code == code]
-    assert len(failed) > 25 and all(reply.code in (code, None) for reply in replies)
+    # A refused AppCode is marked, and those of other workers ask anew: some before the mark is there.
+    marked = code in ("upstream_refused_credential", "package_exhausted")
+    assert len(failed) > (0 if marked else 25) and all(reply.code in (code, None) for reply in replies)
     told = collections.Counter(reply.json["billed"] for reply in failed)
     assert told[billed] >= 1 and told[False] >= len(failed) - 1
     assert sandbox.calls() <= 2, "those who came too late ask anew, together"

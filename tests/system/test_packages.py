@@ -22,8 +22,8 @@ def two_codes():
 
 
 @pytest.fixture
-def spare_file(place):
-    path = f"{place}/spare-appcode"
+def spare_file(tmp_path):
+    path = f"{tmp_path}/spare-appcode"
     with open(path, "w", encoding="ascii") as file:
         file.write(SPARE + "\n")
     return path
@@ -156,7 +156,8 @@ def test_a_spent_credential_hands_over_without_an_error(
     assert seller[APPCODE]["billed"] == 10
     credentials = {one["id"]: one for one in desk.balance()["credentials"]}
     assert credentials["main"]["mark"] == "exhausted"
-    assert credentials["main"]["drift"] == 40
+    # As the books stood when it was marked: calls that were under way then counted as used.
+    assert 30 <= credentials["main"]["drift"] <= 40
     assert credentials["spare"]["mark"] is None
     # It is not tried again …
     received = seller[APPCODE]["received"]
