@@ -156,7 +156,10 @@ class Connection:
         named = {key.lower(): value for key, value in headers}
         if status == "100":
             return self.read_unjudged(method)
-        if "transfer-encoding" in named:
+        if status == "204":
+            assert "content-length" not in named and "transfer-encoding" not in named
+            body = b""
+        elif "transfer-encoding" in named:
             assert self.listener == "admin", "replies are sent whole, but for exports"
             assert named["transfer-encoding"] == "chunked" and "content-length" not in named
             body = b"".join(self.chunks())
