@@ -534,7 +534,7 @@ def test_the_admin_contracts_codes_belong_to_responses():
         for operation in path.values():
             responses += [one for one in operation["responses"].values() if "$ref" not in one]
     for response in responses:
-        for part in response["content"].get("application/problem+json", {}).get(
+        for part in response.get("content", {}).get("application/problem+json", {}).get(
             "schema", {}).get("allOf", []):
             code = part.get("properties", {}).get("code", {})
             codes.update(code.get("enum", [code.get("const")]) if code else [])
