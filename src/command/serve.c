@@ -142,12 +142,6 @@ static void on_settings_changed(struct serve *serve) {
     bookkeeping_set_config(&serve->books, serve->config);
 }
 
-/* For the audit of a reload that nobody asked for with a token. */
-static void audit_reload(struct serve *serve, const cJSON *changes) {
-    (void)serve;
-    (void)changes;
-}
-
 /* Takes the reference. When it returns, no new question is answered by the old ones. */
 static void take_config(struct serve *serve, struct config *config) {
     for (int i = 0; i < serve->worker_count; i++)
@@ -194,7 +188,7 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
         return;
     }
     log_info("settings reloaded", LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
-    audit_reload(serve, changes);
+    bookkeeping_note_reload(&serve->books, changes);
     cJSON_Delete(changes);
 }
 

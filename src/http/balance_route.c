@@ -70,11 +70,12 @@ static cJSON *show_packages(const struct package_view *view) {
 
 /* --- credentials --- */
 
-/* What our books say is left although upstream says that nothing is. */
-static int64_t drift_of(const struct credential *mark) {
+/* What our books say is left although upstream says that nothing is. By what they say now: the mark
+ * was written while calls that were refused, too, still counted. */
+static int64_t drift_of(const struct credential *mark, int64_t left) {
     bool spent =
         mark != NULL && (mark->mark == CREDENTIAL_EXHAUSTED || mark->mark == CREDENTIAL_EXPIRED);
-    return spent && mark->left > 0 ? mark->left : 0;
+    return spent ? left : 0;
 }
 
 /* Its code here; NULL: none is set. */
@@ -118,6 +119,7 @@ static int64_t add_credential(cJSON *credentials, const struct package_view *vie
             return 0;
     }
     const struct credential *mark = find_mark(service, view->snapshot, id);
+    int64_t left = sum_up(view, id).left;
     cJSON *shown = cJSON_CreateObject();
     cJSON_AddStringToObject(shown, "id", id);
     cJSON_AddBoolToObject(shown, "configured", find_appcode(service->config, id) != NULL);
@@ -125,10 +127,10 @@ static int64_t add_credential(cJSON *credentials, const struct package_view *vie
                           mark != NULL ? cJSON_CreateString(credential_mark_name[mark->mark])
                                        : cJSON_CreateNull());
     admin_add_time_or_null(shown, "since", mark != NULL ? mark->since_ms : 0);
-    admin_add_number(shown, "left", sum_up(view, id).left);
-    admin_add_number(shown, "drift", drift_of(mark));
+    admin_add_number(shown, "left", left);
+    admin_add_number(shown, "drift", drift_of(mark, left));
     cJSON_AddItemToArray(credentials, shown);
-    return drift_of(mark);
+    return drift_of(mark, left);
 }
 
 static int64_t add_credentials(cJSON *credentials, const struct package_view *view,
