@@ -65,10 +65,13 @@ static bool take_document(struct store_read_documents *read, const redisReply *n
     return document->body_owned != NULL;
 }
 
+/* Where there is nothing there is no array. */
 static bool make_room(struct store_read_documents *read, size_t more) {
+    if (more == 0)
+        return true;
     size_t count = (size_t)read->count + more;
     struct store_document *grown =
-        realloc(read->documents_owned, (count + 1) * sizeof *read->documents_owned);
+        realloc(read->documents_owned, count * sizeof *read->documents_owned);
     if (grown)
         read->documents_owned = grown;
     return grown != NULL;
@@ -83,7 +86,7 @@ static bool is_piece(const redisReply *reply) {
 /* Where the next piece begins is what the last document says, also one that was passed over. */
 static bool take_piece(struct reading *reading, const redisReply *reply) {
     struct store_read_documents *read = reading->read;
-    if (!make_room(read, reply->elements / 2))
+    if (!make_room(read, reply->elements / 2 - 1))
         return false;
     read->version = reply->element[0]->integer;
     for (size_t i = 2; i < reply->elements; i += 2) {
@@ -176,7 +179,9 @@ static bool take_lines(struct store_read_audit *read, const redisReply *reply) {
     if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
         reply->element[0]->type != REDIS_REPLY_INTEGER)
         return false;
-    read->lines_owned = calloc(reply->elements, sizeof *read->lines_owned);
+    if (reply->elements == 1)
+        return true;
+    read->lines_owned = calloc(reply->elements - 1, sizeof *read->lines_owned);
     if (!read->lines_owned)
         return false;
     for (size_t i = 1; i < reply->elements; i++) {

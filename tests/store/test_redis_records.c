@@ -83,6 +83,7 @@ static void many_documents_are_read_in_pieces(void **state) {
     assert_int_equal(read.op.outcome, STORE_DONE);
     assert_int_equal(read.op.version, 0);
     assert_int_equal(read.op.count, 0);
+    assert_null(read.op.documents_owned);
 }
 
 static void what_a_later_version_wrote_is_passed_over(void **state) {

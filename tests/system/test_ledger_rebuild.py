@@ -1,8 +1,10 @@
 """A lost ledger comes back from the journals: by `sanyao ledger rebuild`, and by itself."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -58,6 +60,16 @@ def spend(group, sandbox, people):
     return [server.journal for server in group], rows, group.redis.totals()
 
 
+def used(redis):
+    """All that counts, by key and name."""
+    return {
+        (key, name): value
+        for key in redis.ledger_keys("used:")
+        for name, value in redis.counters(key).items()
+        if value != 0
+    }
+
+
 def check_same(redis, rows, totals):
     assert redis.ledger_rows() == rows
     assert redis.totals() == totals == totals_of(rows)
@@ -67,15 +79,56 @@ def check_same(redis, rows, totals):
 def test_after_everything_was_lost(replicas, redis, sandbox, people):
     group = replicas(3)
     journals, rows, totals = spend(group, sandbox, people)
+    counted = used(redis)
+    assert len(counted) >= 2, "a day's and a month's"
     redis.command("FLUSHALL")
     said = rebuild(redis, *journals, hash_key=group.hash_key)
     assert said["restored"] == len(rows)
     check_same(redis, rows, totals)
+    assert used(redis) == counted
     said = rebuild(redis, *journals, hash_key=group.hash_key)
     assert (said["restored"], said["present"]) == (0, len(rows)), "twice changes nothing"
     check_same(redis, rows, totals)
+    assert used(redis) == counted
     group.start()
     check_same(redis, rows, totals)
+
+
+def in_journal(path, kind, name, version):
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
+        query = "SELECT count(*) FROM documents WHERE kind = ? AND id = ? AND version = ?"
+        return journal.execute(query, (kind, name, version)).fetchone()[0] == 1
+
+
+def test_documents_come_back_with_no_process_running(replicas, redis):
+    """Also those that another replica wrote, in the newest version that any journal has."""
+    group = replicas(2)
+    documents = {b"package:p1": b'1 {"id":"p1"}', b"client:shop": b'2 {"id":"shop"}'}
+    group.stop()
+    for version, (name, document) in enumerate(documents.items(), start=1):
+        redis.command("HSET", "{ledger}documents", name, document)
+        redis.command("ZADD", "{ledger}changes", version, name)
+    redis.command("SET", "{ledger}version", 2)
+    group.start()
+    wait_until(lambda: in_journal(group[0].journal, "client", "shop", 2), 20, "what it read")
+    wait_until(lambda: in_journal(group[1].journal, "client", "shop", 2), 20, "what it read")
+    group[0].stop()
+    documents[b"client:shop"] = b'3 {"id":"shop","name":"x"}'
+    redis.command("HSET", "{ledger}documents", "client:shop", documents[b"client:shop"])
+    redis.command("ZADD", "{ledger}changes", 3, "client:shop")
+    redis.command("SET", "{ledger}version", 3)
+    wait_until(lambda: in_journal(group[1].journal, "client", "shop", 3), 20, "what it read")
+    group.stop()
+    redis.command("FLUSHALL")
+    journals = [server.journal for server in group]
+    said = rebuild(redis, *journals, hash_key=group.hash_key)
+    assert said["documents"] == 4
+    assert said["documentsRestored"] in (2, 3)
+    flat = redis.command("HGETALL", "{ledger}documents")
+    assert dict(zip(flat[::2], flat[1::2])) == documents
+    assert int(redis.command("GET", "{ledger}version")) == 3
+    said = rebuild(redis, *reversed(journals), hash_key=group.hash_key)
+    assert (said["documentsRestored"], said["documentsPresent"]) == (0, 4)
 
 
 def test_with_nothing_lost_nothing_changes(replicas, redis, sandbox, people):
