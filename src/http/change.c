@@ -104,7 +104,8 @@ static void on_known_again(void *arg, bool read) {
         fail(change, PROBLEM_STORE_UNAVAILABLE, "What others wrote cannot be read now.");
 }
 
-/* Also where it could not be read: it was written, and a new key is told only once. */
+/* Also where it could not be read: it was written, and a new key is told only once. What has no
+ * document may have taken marks away, which is in force by then, too. */
 static void on_in_force(void *arg, bool read) {
     (void)read;
     finish(arg, true);
@@ -113,9 +114,7 @@ static void on_in_force(void *arg, bool read) {
 static void on_written(struct store_op *op) {
     struct change *change = (struct change *)op;
     struct directory *directory = change->service->directory;
-    if (change->write.outcome == STORE_DONE && change->id[0] == '\0') {
-        finish(change, true);
-    } else if (change->write.outcome == STORE_DONE) {
+    if (change->write.outcome == STORE_DONE) {
         directory_refresh(directory, on_in_force, change);
     } else if (change->write.outcome != STORE_CONFLICT) {
         fail(change, PROBLEM_STORE_UNAVAILABLE, "Nobody knows whether it was written.");
