@@ -8,6 +8,7 @@
 
 #include <sodium.h>
 
+#include "money/audit.h"
 #include "runtime/log.h"
 
 #define LOOK_MS        2000
@@ -133,6 +134,45 @@ void bookkeeping_set_config(struct bookkeeping *books, struct config *config) {
     alerting_set_config(books->alerting, config);
 }
 
+struct note {
+    struct store_write_document write; /* first */
+    struct bookkeeping *books;
+    char *audit_owned;
+};
+
+static void on_noted(struct store_op *op) {
+    struct note *note = (struct note *)op;
+    note->books->notes--;
+    if (note->write.outcome != STORE_DONE)
+        log_warn("a reload is not in the audit");
+    free(note->audit_owned);
+    free(note);
+}
+
+void bookkeeping_note_reload(struct bookkeeping *books, const cJSON *changes) {
+    const struct audit_entry entry = {
+        .at_ms = clock_unix_ms(&clock_system),
+        .token = "signal",
+        .action = "reload",
+        .kind = "settings",
+        .id = "",
+        .after = changes,
+    };
+    struct note *note = calloc(1, sizeof *note);
+    char *audit = note != NULL ? audit_encode(&entry) : NULL;
+    if (audit == NULL) {
+        log_warn("a reload is not in the audit");
+        free(note);
+        return;
+    }
+    note->books = books;
+    note->audit_owned = audit;
+    note->write.op.done = on_noted;
+    note->write.audit = audit;
+    books->notes++;
+    store_write_document(books->store, &note->write);
+}
+
 static void on_ended(void *arg) {
     struct bookkeeping *books = arg;
     books->ended = true;
@@ -156,6 +196,8 @@ void bookkeeping_end(struct bookkeeping *books) {
         turn_until_ended(books);
         directory_free(books->directory);
     }
+    while (books->notes > 0)
+        uv_run(books->loop, UV_RUN_ONCE);
     if (books->store != NULL)
         store_detach(books->store);
 }

@@ -23,6 +23,7 @@ struct bookkeeping {
     struct directory *directory; /* the same */
     struct alerting *alerting;   /* the same */
     struct novelty novelty;      /* what workers tell the alerts */
+    int notes;                   /* being written into the audit */
     bool ended;
 };
 
@@ -35,6 +36,10 @@ bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store 
 
 /* Other settings, whose AppCodes may be others. All marks are taken away: something has changed. */
 void bookkeeping_set_config(struct bookkeeping *books, struct config *config);
+
+/* A line in the audit: the process took other settings on a signal. That it could not be written is
+ * only logged. */
+void bookkeeping_note_reload(struct bookkeeping *books, const cJSON *changes);
 
 /* Nothing of it may be used any more, and all readers are detached. Turns the loop until what is
  * still to be written is. */

@@ -15,6 +15,7 @@
 
 #include "command/bookkeeping.h"
 #include "command/command.h"
+#include "http/admin.h"
 #include "http/audit_routes.h"
 #include "http/balance_route.h"
 #include "http/client_routes.h"
@@ -22,6 +23,7 @@
 #include "http/ledger_routes.h"
 #include "http/listener.h"
 #include "http/package_routes.h"
+#include "http/reconcile_route.h"
 #include "http/reload_route.h"
 #include "http/server.h"
 #include "http/service.h"
@@ -55,6 +57,7 @@ static const struct route admin_routes[] = {
     {"GET", "/admin/v1/balance", balance_get, 0, NULL},
     {"GET", "/admin/v1/audit", audit_get, 0, NULL},
     {"GET", "/admin/v1/alerts", alerts_get, 0, NULL},
+    {"POST", "/admin/v1/reconcile", reconcile_post, RECONCILE_BODY_MAX, admin_admit},
     {"POST", "/admin/v1/forget", forget_post, 0, NULL},
     {"POST", "/admin/v1/reload", reload_post, 0, NULL},
     {"GET", "/admin/v1/ledger", ledger_get, 0, NULL},
@@ -139,12 +142,6 @@ static void on_settings_changed(struct serve *serve) {
     bookkeeping_set_config(&serve->books, serve->config);
 }
 
-/* For the audit of a reload that nobody asked for with a token. */
-static void audit_reload(struct serve *serve, const cJSON *changes) {
-    (void)serve;
-    (void)changes;
-}
-
 /* Takes the reference. When it returns, no new question is answered by the old ones. */
 static void take_config(struct serve *serve, struct config *config) {
     for (int i = 0; i < serve->worker_count; i++)
@@ -191,7 +188,7 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
         return;
     }
     log_info("settings reloaded", LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
-    audit_reload(serve, changes);
+    bookkeeping_note_reload(&serve->books, changes);
     cJSON_Delete(changes);
 }
 
@@ -398,6 +395,7 @@ static void stop_admin(struct serve *serve) {
     serve->service.ending = true;
     while (serve->service.pages > 0)
         uv_run(&serve->loop, UV_RUN_ONCE);
+    uv_run(&serve->loop, UV_RUN_NOWAIT); /* what they were waited for can be sent */
     server_free(serve->admin);
 }
 

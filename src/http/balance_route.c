@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "http/admin.h"
 #include "http/package_view.h"
 #include "money/credential.h"
@@ -16,7 +17,7 @@
 #include "money/reconcile_report.h"
 #include "money/runway.h"
 
-#define PACE_DAYS 7
+#define PACE_DAYS RUNWAY_PACE_DAYS
 
 struct balance {
     struct store_page page; /* first: what the store gives back */
@@ -69,67 +70,83 @@ static cJSON *show_packages(const struct package_view *view) {
 
 /* --- credentials --- */
 
-/* What our books say is left although upstream says that nothing is. */
-static int64_t drift_of(const struct credential *mark) {
+/* What our books say is left although upstream says that nothing is. By what they say now: the mark
+ * was written while calls that were refused, too, still counted. */
+static int64_t drift_of(const struct credential *mark, int64_t left) {
     bool spent =
         mark != NULL && (mark->mark == CREDENTIAL_EXHAUSTED || mark->mark == CREDENTIAL_EXPIRED);
-    return spent && mark->left > 0 ? mark->left : 0;
+    return spent ? left : 0;
 }
 
-static const struct credential *find_mark(const struct directory_snapshot *snapshot,
+/* Its code here; NULL: none is set. */
+static const char *find_appcode(const struct config *config, const char *id) {
+    for (int i = 0; i < config->credential_count; i++) {
+        if (strcmp(config->credentials[i].id, id) == 0)
+            return config->credentials[i].appcode;
+    }
+    return NULL;
+}
+
+/* A mark that another code left does not count. */
+static bool is_in_force(const struct service *service, const struct credential *credential) {
+    const char *appcode = find_appcode(service->config, credential->id);
+    char fingerprint[DIGEST_SHORT_SIZE];
+    if (credential->mark == CREDENTIAL_GOOD || appcode == NULL)
+        return credential->mark != CREDENTIAL_GOOD;
+    const struct digest digest = digest_secret(service->key, appcode);
+    digest_short(&digest, fingerprint);
+    return strcmp(fingerprint, credential->appcode) == 0;
+}
+
+static const struct credential *find_mark(const struct service *service,
+                                          const struct directory_snapshot *snapshot,
                                           const char *id) {
     for (int i = 0; i < snapshot->credential_count; i++) {
         const struct credential *credential = &snapshot->credentials[i];
-        if (strcmp(credential->id, id) == 0 && credential->mark != CREDENTIAL_GOOD)
+        if (strcmp(credential->id, id) == 0 && is_in_force(service, credential))
             return credential;
     }
     return NULL;
 }
 
-static bool is_configured(const struct config *config, const char *id) {
-    for (int i = 0; i < config->credential_count; i++) {
-        if (strcmp(config->credentials[i].id, id) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Each once, in the order in which they are come upon. Returns its drift. */
 static int64_t add_credential(cJSON *credentials, const struct package_view *view,
-                              const struct config *config, const char *id) {
+                              const struct service *service, const char *id) {
     const cJSON *other = NULL;
     cJSON_ArrayForEach(other, credentials) {
         const cJSON *known = cJSON_GetObjectItemCaseSensitive(other, "id");
         if (cJSON_IsString(known) && strcmp(known->valuestring, id) == 0)
             return 0;
     }
-    const struct credential *mark = find_mark(view->snapshot, id);
+    const struct credential *mark = find_mark(service, view->snapshot, id);
+    int64_t left = sum_up(view, id).left;
     cJSON *shown = cJSON_CreateObject();
     cJSON_AddStringToObject(shown, "id", id);
-    cJSON_AddBoolToObject(shown, "configured", is_configured(config, id));
+    cJSON_AddBoolToObject(shown, "configured", find_appcode(service->config, id) != NULL);
     cJSON_AddItemToObject(shown, "mark",
                           mark != NULL ? cJSON_CreateString(credential_mark_name[mark->mark])
                                        : cJSON_CreateNull());
     admin_add_time_or_null(shown, "since", mark != NULL ? mark->since_ms : 0);
-    admin_add_number(shown, "left", sum_up(view, id).left);
-    admin_add_number(shown, "drift", drift_of(mark));
+    admin_add_number(shown, "left", left);
+    admin_add_number(shown, "drift", drift_of(mark, left));
     cJSON_AddItemToArray(credentials, shown);
-    return drift_of(mark);
+    return drift_of(mark, left);
 }
 
 static int64_t add_credentials(cJSON *credentials, const struct package_view *view,
-                               const struct config *config) {
+                               const struct service *service) {
     const struct directory_snapshot *snapshot = view->snapshot;
+    const struct config *config = service->config;
     int64_t drift = 0;
     for (int i = 0; i < config->credential_count; i++)
-        drift += add_credential(credentials, view, config, config->credentials[i].id);
+        drift += add_credential(credentials, view, service, config->credentials[i].id);
     for (int i = 0; i < snapshot->package_count; i++) {
         if (!snapshot->packages[i].removed)
-            drift += add_credential(credentials, view, config, snapshot->packages[i].credential);
+            drift += add_credential(credentials, view, service, snapshot->packages[i].credential);
     }
     for (int i = 0; i < snapshot->credential_count; i++) {
-        if (snapshot->credentials[i].mark != CREDENTIAL_GOOD)
-            drift += add_credential(credentials, view, config, snapshot->credentials[i].id);
+        if (is_in_force(service, &snapshot->credentials[i]))
+            drift += add_credential(credentials, view, service, snapshot->credentials[i].id);
     }
     return drift;
 }
@@ -171,7 +188,7 @@ static void answer(struct balance *balance) {
     admin_add_number(json, "unknown", balance->unknown);
     cJSON_AddItemToObject(json, "packages", show_packages(&view));
     int64_t credentials_drift =
-        add_credentials(cJSON_AddArrayToObject(json, "credentials"), &view, service->config);
+        add_credentials(cJSON_AddArrayToObject(json, "credentials"), &view, service);
     cJSON *drift = cJSON_AddObjectToObject(json, "drift");
     admin_add_number(drift, "credentials", credentials_drift);
     cJSON_AddItemToObject(drift, "reconciled", show_reconciled(service));

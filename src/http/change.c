@@ -5,8 +5,13 @@
 #include "http/admin.h"
 #include "http/body.h"
 #include "money/audit.h"
+#include "runtime/log.h"
 
 static void on_written(struct store_op *op);
+
+static const char *kind_name(const struct change *change) {
+    return change->audit_kind != NULL ? change->audit_kind : store_document_kind_name[change->kind];
+}
 
 static void free_step(struct change *change) {
     free(change->body_owned);
@@ -26,14 +31,19 @@ static void end(struct change *change) {
     admin_waited(change->service);
 }
 
-static void fail(struct change *change, enum problem problem, const char *detail) {
-    end(change);
-    admin_refuse(change->request, problem, detail);
-}
-
 static void finish(struct change *change, bool changed) {
     end(change);
     change->written(change, changed);
+}
+
+static void fail(struct change *change, enum problem problem, const char *detail) {
+    if (change->optional) {
+        log_warn("not written down", LOG_TEXT("kind", kind_name(change)), LOG_TEXT("why", detail));
+        finish(change, false);
+        return;
+    }
+    end(change);
+    admin_refuse(change->request, problem, detail);
 }
 
 static char *make_audit(const struct change *change) {
@@ -41,8 +51,7 @@ static char *make_audit(const struct change *change) {
         .at_ms = clock_unix_ms(change->service->clock),
         .token = change->request->token,
         .action = change->action,
-        .kind = change->audit_kind != NULL ? change->audit_kind
-                                           : store_document_kind_name[change->kind],
+        .kind = kind_name(change),
         .id = change->id,
         .before = change->before_owned,
         .after = change->after_owned,
@@ -92,10 +101,11 @@ static void on_known_again(void *arg, bool read) {
     if (read)
         take_step(change);
     else
-        fail(change, PROBLEM_STORE_UNAVAILABLE, NULL);
+        fail(change, PROBLEM_STORE_UNAVAILABLE, "What others wrote cannot be read now.");
 }
 
-/* Also where it could not be read: it was written, and a new key is told only once. */
+/* Also where it could not be read: it was written, and a new key is told only once. What has no
+ * document may have taken marks away, which is in force by then, too. */
 static void on_in_force(void *arg, bool read) {
     (void)read;
     finish(arg, true);
@@ -104,9 +114,7 @@ static void on_in_force(void *arg, bool read) {
 static void on_written(struct store_op *op) {
     struct change *change = (struct change *)op;
     struct directory *directory = change->service->directory;
-    if (change->write.outcome == STORE_DONE && change->id[0] == '\0') {
-        finish(change, true);
-    } else if (change->write.outcome == STORE_DONE) {
+    if (change->write.outcome == STORE_DONE) {
         directory_refresh(directory, on_in_force, change);
     } else if (change->write.outcome != STORE_CONFLICT) {
         fail(change, PROBLEM_STORE_UNAVAILABLE, "Nobody knows whether it was written.");

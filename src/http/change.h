@@ -33,6 +33,9 @@ struct change {
     const char *audit_kind;          /* where it is not the document's */
     cJSON *wish_owned;               /* what the caller sent; freed by the engine */
 
+    /* What was asked for is done without it: that it could not be written is only logged. */
+    bool optional;
+
     /* What the document becomes; NULL: there is none. Called once more when somebody else was
      * faster. With CHANGE_WRITE it has set what follows, which the engine frees. */
     enum change_step (*apply)(struct change *change, const struct store_document *document);

@@ -10,11 +10,10 @@
 #include "money/period.h"
 #include "runtime/text.h"
 
-#define ANONYMOUS        "anonymous" /* of auth off, and nobody's id */
-#define GRACE_MOST       (INT64_C(90) * 24 * 60 * 60 * 1000)
-#define DEFAULT_GRACE_MS (INT64_C(24) * 60 * 60 * 1000)
-#define NO_CLIENT        "There is no client of this id."
-#define OTHER_CLIENT     "There is another client of this id, or there was one, which was removed."
+#define ANONYMOUS    "anonymous" /* of auth off, and nobody's id */
+#define GRACE_MOST   (INT64_C(90) * 24 * 60 * 60 * 1000)
+#define NO_CLIENT    "There is no client of this id."
+#define OTHER_CLIENT "There is another client of this id, or there was one, which was removed."
 
 /* --- showing --- */
 
@@ -307,7 +306,7 @@ static bool read_grace(const cJSON *wish, struct client_change *rotation,
     static const char *const known[] = {"grace", NULL};
     const cJSON *grace = cJSON_GetObjectItemCaseSensitive(wish, "grace");
     struct complaint why = {"must be a duration in quotes"};
-    rotation->grace_ms = DEFAULT_GRACE_MS;
+    rotation->grace_ms = rotation->change.service->config->clients_grace_ms;
     if (!body_knows_members(wish, known, complaint))
         return false;
     if (grace == NULL)

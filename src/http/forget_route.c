@@ -4,27 +4,52 @@
 
 #include "http/admin.h"
 #include "http/body.h"
+#include "http/change.h"
 #include "http/problem.h"
 #include "http/question.h"
 
 struct forgetting {
-    struct store_forget forget; /* first: what the store gives back */
-    struct request *request;
-    struct service *service;
+    struct change change; /* first: the line in the audit, which names nobody */
+    struct store_forget forget;
     struct triple triple; /* wiped with the request */
 };
 
+static struct forgetting *of_forget(struct store_op *op) {
+    return (struct forgetting *)((char *)op - offsetof(struct forgetting, forget));
+}
+
+static cJSON *show(const struct change *change) {
+    cJSON *json = cJSON_CreateObject();
+    admin_add_number(json, "answers", ((const struct forgetting *)change)->forget.answers);
+    return json;
+}
+
+static enum change_step note(struct change *change, const struct store_document *document) {
+    (void)document;
+    change->after_owned = show(change);
+    return CHANGE_WRITE;
+}
+
+static void answer(struct change *change, bool changed) {
+    (void)changed;
+    admin_answer(change->request, MHD_HTTP_OK, show(change));
+}
+
 static void on_forgotten(struct store_op *op) {
-    struct forgetting *forgetting = (struct forgetting *)op;
-    admin_waited(forgetting->service);
+    struct forgetting *forgetting = of_forget(op);
+    struct change *change = &forgetting->change;
+    admin_waited(change->service);
     if (forgetting->forget.outcome != STORE_DONE) {
-        admin_refuse(forgetting->request, PROBLEM_STORE_UNAVAILABLE,
+        admin_refuse(change->request, PROBLEM_STORE_UNAVAILABLE,
                      "Nobody knows whether it was forgotten; ask again.");
         return;
     }
-    cJSON *json = cJSON_CreateObject();
-    admin_add_number(json, "answers", forgetting->forget.answers);
-    admin_answer(forgetting->request, MHD_HTTP_OK, json);
+    change->optional = true; /* it is forgotten already */
+    change->action = "forget";
+    change->audit_kind = "answers";
+    change->apply = note;
+    change->written = answer;
+    change_begin(change);
 }
 
 static bool take_field(struct triple *triple, unsigned *seen, const cJSON *member,
@@ -54,13 +79,14 @@ static bool take_question(const cJSON *body, struct forgetting *forgetting,
 }
 
 static void begin(struct forgetting *forgetting) {
-    const struct digest_key *key = forgetting->service->key;
+    const struct service *service = forgetting->change.service;
+    const struct digest_key *key = service->key;
     forgetting->forget.op.done = on_forgotten;
     forgetting->forget.number = digest_number(key, &forgetting->triple);
     forgetting->forget.triple = digest_triple(key, &forgetting->triple);
     triple_wipe(&forgetting->triple);
-    admin_wait(forgetting->service);
-    store_forget(forgetting->service->store_client, &forgetting->forget);
+    admin_wait(forgetting->change.service);
+    store_forget(service->store_client, &forgetting->forget);
 }
 
 void forget_post(struct request *request, struct service *service) {
@@ -71,8 +97,8 @@ void forget_post(struct request *request, struct service *service) {
         body_free(body);
         return;
     }
-    forgetting->request = request;
-    forgetting->service = service;
+    forgetting->change.request = request;
+    forgetting->change.service = service;
     bool good = take_question(body, forgetting, &complaint);
     body_free(body);
     if (good)

@@ -24,7 +24,6 @@ static void answer(struct change *change, bool changed) {
     admin_answer(change->request, MHD_HTTP_OK, json);
 }
 
-/* The settings are in force by then; only their line in the audit can still fail. */
 void reload_post(struct request *request, struct service *service) {
     struct complaint complaint = {""};
     cJSON *changes = NULL;
@@ -40,6 +39,7 @@ void reload_post(struct request *request, struct service *service) {
     reloading->changes_owned = changes;
     reloading->change.request = request;
     reloading->change.service = service;
+    reloading->change.optional = true; /* the settings are in force already */
     reloading->change.action = "reload";
     reloading->change.audit_kind = "settings";
     reloading->change.wish_owned = cJSON_Duplicate(changes, true);

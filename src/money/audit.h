@@ -11,7 +11,7 @@
 
 struct audit_entry {
     int64_t at_ms;       /* Unix */
-    const char *token;   /* 8 hex of the admin token's hash; "signal"; "instance": by itself */
+    const char *token;   /* 8 hex of the admin token's hash; "signal"; "service": by itself */
     const char *action;  /* "create", "change", "remove", "rotate", "reload", "forget", … */
     const char *kind;    /* of document, or "settings", "answers" */
     const char *id;      /* of the document; empty: none */

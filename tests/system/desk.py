@@ -29,16 +29,16 @@ class Desk:
         assert 200 <= reply.status < 300, f"{method} {path}: {reply.status} {reply.code}"
         return reply.json
 
-    def add_client(self, name, **wish):
+    def add_client(self, name, /, **wish):
         """The new client's key."""
         key = self.do("POST", "clients", {"id": name, **wish})["key"]
         Needlework.write("key", key)
         return key
 
-    def set_client(self, name, **wish):
+    def set_client(self, name, /, **wish):
         return self.do("PATCH", "clients/" + name, wish)
 
-    def rotate(self, name, **wish):
+    def rotate(self, name, /, **wish):
         key = self.do("POST", f"clients/{name}/keys", wish)["key"]
         Needlework.write("key", key)
         return key
@@ -50,10 +50,10 @@ class Desk:
         """What the client has used: {"day": …, "month": …}."""
         return self.do("GET", "clients/" + name)["usage"]
 
-    def add_package(self, name, calls, price=1, **wish):
+    def add_package(self, name, calls, price=1, /, **wish):
         return self.do("POST", "packages", {"id": name, "calls": calls, "priceCny": price, **wish})
 
-    def set_package(self, name, **wish):
+    def set_package(self, name, /, **wish):
         return self.do("PATCH", "packages/" + name, wish)
 
     def packages(self):
