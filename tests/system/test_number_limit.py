@@ -98,6 +98,7 @@ def test_what_the_seller_never_saw_does_not_count(start, sandbox, people, behavi
     sandbox.behave(mobile=person.mobile, calls=3, **behaviour)
     for one in others(person, people, 3):
         assert server.ask(one).status == 503
+    sandbox.reset("behaviours")
     server.signal(signal.SIGHUP)  # takes the mark away that some leave on the AppCode
     wait_until(lambda: server.ask(person).json.get("source") == "upstream", 10, "an open number")
 
