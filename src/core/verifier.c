@@ -7,6 +7,7 @@
 #include "core/flight.h"
 #include "money/billing.h"
 #include "money/period.h"
+#include "runtime/container.h"
 #include "runtime/log.h"
 
 /* Beyond the longest call: connecting, the reply, and the settling of it. */
@@ -43,9 +44,6 @@ struct waiter {
 static int64_t now_s(const struct verifier *verifier) {
     return clock_unix_ms(verifier->parts.clock) / 1000;
 }
-
-#define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* --- what needs nobody --- */
 

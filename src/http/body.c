@@ -10,15 +10,15 @@
 #include "runtime/text.h"
 #include "runtime/utf8.h"
 
-static bool is_type(const char *content_type, const char *wanted) {
+bool body_is_type(const char *content_type, const char *wanted) {
     size_t size = strlen(wanted);
     return content_type != NULL && strncasecmp(content_type, wanted, size) == 0 &&
            strchr("; \t", content_type[size]) != NULL;
 }
 
 bool body_is_json(const char *content_type) {
-    return is_type(content_type, "application/json") ||
-           is_type(content_type, "application/merge-patch+json");
+    return body_is_type(content_type, "application/json") ||
+           body_is_type(content_type, "application/merge-patch+json");
 }
 
 /* What is freed is not erased: the values would stay in the heap. */

@@ -10,6 +10,9 @@
 #include "http/request.h"
 #include "runtime/complaint.h"
 
+/* Is it of that media type, with parameters or without? NULL is none. */
+bool body_is_type(const char *content_type, const char *wanted);
+
 /* application/json, or application/merge-patch+json (RFC 7396), with parameters or without. */
 bool body_is_json(const char *content_type);
 

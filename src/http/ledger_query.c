@@ -152,19 +152,6 @@ bool ledger_query_end(struct ledger_query *query, int64_t now_ms, struct complai
     return true;
 }
 
-/* As a call of its package and client (store/records.h). */
-static bool counts(const struct store_row *row) {
-    switch (row->outcome.state) {
-    case LEDGER_RESERVED:
-    case LEDGER_UNKNOWN:
-        return true;
-    case LEDGER_SETTLED:
-        return row->outcome.billed == BILLED_YES;
-    default:
-        return false;
-    }
-}
-
 bool ledger_query_wants(const struct ledger_query *query, const struct store_row *row) {
     if (query->state >= 0 && row->outcome.state != (enum ledger_state)query->state)
         return false;
@@ -174,7 +161,7 @@ bool ledger_query_wants(const struct ledger_query *query, const struct store_row
         return false;
     if (query->credential[0] != '\0' && strcmp(query->credential, row->account.credential) != 0)
         return false;
-    if (query->counted && !counts(row))
+    if (query->counted && !ledger_counts(&row->outcome))
         return false;
     return query->status[0] == '\0' ||
            (row->ended && strcmp(query->status, row->outcome.status) == 0);

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "http/admin.h"
+#include "http/body.h"
 #include "http/change.h"
 #include "money/reconcile_report.h"
 #include "money/window.h"
@@ -171,14 +171,8 @@ static void read_ours(struct reconciling *work) {
 /* --- theirs --- */
 
 static bool is_file(const char *content_type) {
-    static const char *const known[] = {"text/csv", "application/octet-stream"};
-    for (size_t i = 0; content_type != NULL && i < sizeof known / sizeof known[0]; i++) {
-        size_t size = strlen(known[i]);
-        if (strncasecmp(content_type, known[i], size) == 0 &&
-            strchr("; \t", content_type[size]) != NULL)
-            return true;
-    }
-    return false;
+    return body_is_type(content_type, "text/csv") ||
+           body_is_type(content_type, "application/octet-stream");
 }
 
 static bool read_theirs(struct request *request, struct usage_export *theirs) {

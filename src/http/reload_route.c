@@ -4,16 +4,16 @@
 #include "http/change.h"
 #include "http/problem.h"
 
-static enum change_step apply(struct change *change, const struct store_document *document) {
-    (void)document;
-    change->after_owned = cJSON_Duplicate(change->wish_owned, true);
-    return CHANGE_WRITE;
-}
-
 struct reloading {
     struct change change; /* first */
     cJSON *changes_owned;
 };
+
+static enum change_step apply(struct change *change, const struct store_document *document) {
+    (void)document;
+    change->after_owned = cJSON_Duplicate(((struct reloading *)change)->changes_owned, true);
+    return CHANGE_WRITE;
+}
 
 static void answer(struct change *change, bool changed) {
     struct reloading *reloading = (struct reloading *)change;
@@ -42,7 +42,6 @@ void reload_post(struct request *request, struct service *service) {
     reloading->change.optional = true; /* the settings are in force already */
     reloading->change.action = "reload";
     reloading->change.audit_kind = "settings";
-    reloading->change.wish_owned = cJSON_Duplicate(changes, true);
     reloading->change.apply = apply;
     reloading->change.written = answer;
     change_begin(&reloading->change);

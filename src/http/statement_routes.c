@@ -15,13 +15,12 @@
 #include "http/response.h"
 #include "money/period.h"
 #include "money/statement.h"
+#include "runtime/container.h"
 #include "store/records.h"
 
 #define JSON_TYPE     "application/json; charset=utf-8"
 #define CSV_TYPE      "text/csv; charset=utf-8; header=present"
 #define CSV_NAME_SIZE 80
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 struct statement_query {
     struct period month;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "http/body.h"
 #include "http/caller.h"
 #include "http/problem.h"
 #include "http/question.h"
@@ -245,19 +245,12 @@ static struct question *new_question(struct request *request, struct service *se
     return question;
 }
 
-static bool is_json(const char *content_type) {
-    static const char json[] = "application/json";
-    if (content_type == NULL || strncasecmp(content_type, json, sizeof json - 1) != 0)
-        return false;
-    return strchr("; \t", content_type[sizeof json - 1]) != NULL;
-}
-
 void verify_post(struct request *request, struct service *service) {
     struct complaint complaint;
     struct caller caller;
     if (!caller_admit(request, service, &caller))
         return;
-    if (!is_json(request->content_type)) {
+    if (!body_is_type(request->content_type, "application/json")) {
         problem_answer(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, BILLED_NO);
         return;
     }

@@ -11,6 +11,7 @@
 
 #include "money/alert.h"
 #include "money/webhook.h"
+#include "runtime/container.h"
 #include "runtime/log.h"
 #include "store/records.h"
 #include "upstream/post.h"
@@ -21,8 +22,6 @@
 #define AWAY_LOOKS         2              /* one read may fail without meaning anything */
 #define SOONER             10             /* a part of the period */
 #define THRESHOLDS_MOST    16
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 enum delivery_state {
     DELIVERY_WAITING, /* until `due_ms` */

@@ -3,13 +3,12 @@
 #include <string.h>
 
 #include "money/directory_own.h"
+#include "runtime/container.h"
 #include "runtime/log.h"
 
 #define POLL_MS  10000
 #define LOOK_MS  5000
 #define AGAIN_MS 500 /* while the store is away */
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void end_if_idle(struct directory *directory);
 

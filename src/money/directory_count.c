@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "money/directory_own.h"
+#include "runtime/container.h"
 #include "runtime/log.h"
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* --- meters --- */
 

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "money/audit.h"
 #include "money/directory_own.h"
+#include "runtime/container.h"
 #include "runtime/log.h"
 
 #define CONFLICTS_MOST 5
-#define AT_SIZE        CLOCK_RFC3339_SIZE
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* --- the list --- */
 
@@ -80,26 +79,23 @@ static void on_written(struct store_op *op) {
     directory_go_on(directory);
 }
 
-static cJSON *or_null(const char *body) {
-    cJSON *json = body != NULL ? cJSON_Parse(body) : NULL;
-    return json != NULL ? json : cJSON_CreateNull();
-}
-
 static char *make_audit(const struct directory *directory, const char *action, const char *id,
                         const char *before, const char *after) {
-    char at[AT_SIZE];
-    clock_format_rfc3339(clock_unix_ms(directory->parts.clock) / 1000, at);
-    cJSON *line = cJSON_CreateObject();
-    cJSON_AddStringToObject(line, "at", at);
-    cJSON_AddStringToObject(line, "token", DIRECTORY_ACTOR);
-    cJSON_AddStringToObject(line, "action", action);
-    cJSON_AddStringToObject(line, "kind", store_document_kind_name[STORE_CREDENTIAL]);
-    cJSON_AddStringToObject(line, "id", id);
-    cJSON_AddItemToObject(line, "before", or_null(before));
-    cJSON_AddItemToObject(line, "after", or_null(after));
-    char *text = cJSON_PrintUnformatted(line);
-    cJSON_Delete(line);
-    return text;
+    cJSON *was = before != NULL ? cJSON_Parse(before) : NULL;
+    cJSON *is = cJSON_Parse(after);
+    const struct audit_entry entry = {
+        .at_ms = clock_unix_ms(directory->parts.clock),
+        .token = DIRECTORY_ACTOR,
+        .action = action,
+        .kind = store_document_kind_name[STORE_CREDENTIAL],
+        .id = id,
+        .before = was,
+        .after = is,
+    };
+    char *line = audit_encode(&entry);
+    cJSON_Delete(was);
+    cJSON_Delete(is);
+    return line;
 }
 
 /* False: no memory. */

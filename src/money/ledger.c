@@ -56,3 +56,8 @@ void ledger_id_format(const struct ledger_id *id, char text[LEDGER_ID_TEXT_SIZE]
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
              b[15]);
 }
+
+bool ledger_counts(const struct ledger_outcome *outcome) {
+    return outcome->state == LEDGER_RESERVED || outcome->state == LEDGER_UNKNOWN ||
+           (outcome->state == LEDGER_SETTLED && outcome->billed == BILLED_YES);
+}

@@ -60,3 +60,7 @@ struct ledger_outcome {
     int64_t latency_ms;
     int64_t settled_at_ms; /* Unix milliseconds */
 };
+
+/* Does the call count as used, by its package and its client? Reserved, unknown, or answered and
+ * billed. */
+bool ledger_counts(const struct ledger_outcome *outcome);

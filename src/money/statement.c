@@ -6,13 +6,8 @@
 
 #include "money/document.h"
 #include "money/export.h"
-#include "money/window.h"
 
 #define FIRST_ROOM 16
-
-bool statement_counts(const struct store_row *row) {
-    return row->outcome.state == LEDGER_RESERVED || window_counts(row);
-}
 
 /* --- lines --- */
 
@@ -64,7 +59,7 @@ static struct statement_line *line_of(struct statement *statement, const char *c
 }
 
 bool statement_add_row(struct statement *statement, const struct store_row *row) {
-    if (!statement_counts(row))
+    if (!ledger_counts(&row->outcome))
         return true;
     const struct ledger_account *account = &row->account;
     struct statement_line *line =

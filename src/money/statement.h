@@ -39,10 +39,7 @@ struct statement {
     size_t room;
 };
 
-/* Whether a row counts. */
-bool statement_counts(const struct store_row *row);
-
-/* Adds a row, whatever its time. False without memory. */
+/* Adds a row where it counts, whatever its time. False without memory. */
 bool statement_add_row(struct statement *statement, const struct store_row *row)
     __attribute__((warn_unused_result));
 

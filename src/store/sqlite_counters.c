@@ -95,13 +95,8 @@ bool counters_reserve(struct sqlite_books *books, const struct store_admit *admi
     return add_call(books, &admit->id, &admit->account, 1);
 }
 
-static bool counts(const struct ledger_outcome *outcome) {
-    return outcome->state == LEDGER_UNKNOWN || outcome->state == LEDGER_RESERVED ||
-           (outcome->state == LEDGER_SETTLED && outcome->billed == BILLED_YES);
-}
-
 bool counters_end(struct sqlite_books *books, const struct store_settle *settle) {
-    return counts(&settle->ledger) || add_call(books, &settle->id, &settle->account, -1);
+    return ledger_counts(&settle->ledger) || add_call(books, &settle->id, &settle->account, -1);
 }
 
 /* --- deciding --- */

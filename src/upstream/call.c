@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "runtime/text.h"
+#include "upstream/easy.h"
 
 /* The longest query: three fields, each byte as %XX. */
 #define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
@@ -291,18 +292,10 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     const struct terms *terms = transfer->terms;
     int64_t timeout_ms = transfer->call->timeout_ms;
     CURL *easy = transfer->easy;
-    bool set = true;
+    bool set = easy_secure(easy);
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_HTTPHEADER, code->headers);
-    SET(CURLOPT_USERAGENT, "sanyao/" SANYAO_VERSION);
-    SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
     if (terms->ca_file[0] != '\0') {
         SET(CURLOPT_CAINFO, terms->ca_file);
         /* Its content may be replaced. A libcurl that keeps none refuses this. */

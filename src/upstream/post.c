@@ -4,6 +4,8 @@
 
 #include <curl/curl.h>
 
+#include "upstream/easy.h"
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
     (void)one;
     struct post *post = arg;
@@ -25,19 +27,11 @@ static int on_progress(void *arg, curl_off_t to_read, curl_off_t read, curl_off_
 }
 
 static bool set_options(CURL *easy, struct post *post, struct curl_slist *headers) {
-    bool set = true;
+    bool set = easy_secure(easy);
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
     SET(CURLOPT_URL, post->url);
     SET(CURLOPT_HTTPHEADER, headers);
     SET(CURLOPT_POSTFIELDS, post->body);
-    SET(CURLOPT_USERAGENT, "sanyao/" SANYAO_VERSION);
-    SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_NOSIGNAL, 1L);
     /* A resolver that hangs is left behind; without this its thread is joined. */
     SET(CURLOPT_QUICK_EXIT, 1L);

@@ -131,3 +131,18 @@ static inline int64_t store_kind_writes(const struct store_kind *kind) {
         return 0;
     return redis_server_writes(&kind->redis);
 }
+
+/* The one that this program tests, for the set-up and the end of its group. */
+static struct store_kind kind;
+
+static inline int start_kind(void **state) {
+    (void)state;
+    store_kind_start(&kind);
+    return 0;
+}
+
+static inline int stop_kind(void **state) {
+    (void)state;
+    store_kind_stop(&kind);
+    return 0;
+}

@@ -2,26 +2,13 @@
  * What store.h and records.h promise of money, for every kind of store. Words: the kind, "sqlite"
  * (the default), "redis" or "cluster".
  */
+#include "money_rig.h"
+
 #include "store_kind.h"
 
-#include "money_rig.h"
 #include "runtime/log.h"
 
 #define DAY_MS INT64_C(86400000)
-
-static struct store_kind kind;
-
-static int start_kind(void **state) {
-    (void)state;
-    store_kind_start(&kind);
-    return 0;
-}
-
-static int stop_kind(void **state) {
-    (void)state;
-    store_kind_stop(&kind);
-    return 0;
-}
 
 /* Empty for every test. */
 static int open_rig(void **state) {

@@ -18,8 +18,6 @@
  * is exact to this there. */
 #define REDIS_SLACK_MS 20000
 
-static struct store_kind kind;
-
 struct scene {
     struct rig rig;
     struct rig_clock clock;
@@ -28,18 +26,6 @@ struct scene {
 
 static int64_t slack_ms(void) {
     return kind.shared ? REDIS_SLACK_MS : 0;
-}
-
-static int start_kind(void **state) {
-    (void)state;
-    store_kind_start(&kind);
-    return 0;
-}
-
-static int stop_kind(void **state) {
-    (void)state;
-    store_kind_stop(&kind);
-    return 0;
 }
 
 static int open_scene(void **state) {

@@ -12,8 +12,6 @@
 #define YEAR_MS   (365 * DAY_MS)
 #define ROWS_MOST 4000
 
-static struct store_kind kind;
-
 /* All rows of a span, as read page by page. */
 struct book {
     struct store_row rows[ROWS_MOST];
@@ -25,18 +23,6 @@ struct rig_page {
     struct store_page page;
     int done;
 };
-
-static int start_kind(void **state) {
-    (void)state;
-    store_kind_start(&kind);
-    return 0;
-}
-
-static int stop_kind(void **state) {
-    (void)state;
-    store_kind_stop(&kind);
-    return 0;
-}
 
 /* Empty for every test. */
 static int open_rig(void **state) {

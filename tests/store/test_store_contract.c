@@ -8,22 +8,8 @@
 
 #define WISH_NO_CACHE ((struct freshness_wish){.no_cache = true, .max_age = -1, .max_stale = -1})
 
-static struct store_kind kind;
-
 static int64_t now_s(void) {
     return clock_unix_ms(&clock_system) / 1000;
-}
-
-static int start_kind(void **state) {
-    (void)state;
-    store_kind_start(&kind);
-    return 0;
-}
-
-static int stop_kind(void **state) {
-    (void)state;
-    store_kind_stop(&kind);
-    return 0;
 }
 
 static int open_rig(void **state) {

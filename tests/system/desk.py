@@ -63,6 +63,15 @@ class Desk:
         return self.do("GET", "balance")
 
 
+def start_on_either(request, start, **settings):
+    """For a fixture with the parameters "sqlite" and "redis": a server on that store, ready."""
+    if request.param == "sqlite":
+        return start(**settings)
+    started = start(redis=request.getfixturevalue("redis"), **settings)
+    started.wait_until_ready()
+    return started
+
+
 def bearer(key):
     """The headers of a caller with this key."""
     return [("Authorization", "Bearer " + key)]

@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from desk import JSON, Desk
+from desk import JSON, Desk, start_on_either
 from harness import Connection, note, wait_until
 from test_admin_clients import code, lines
 from test_ledger_export import plant
@@ -17,11 +17,7 @@ MOST = 8 * 1024 * 1024
 
 @pytest.fixture(params=["sqlite", "redis"])
 def server(request, start):
-    if request.param == "sqlite":
-        return start()
-    started = start(redis=request.getfixturevalue("redis"))
-    started.wait_until_ready()
-    return started
+    return start_on_either(request, start)
 
 
 @pytest.fixture

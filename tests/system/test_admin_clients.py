@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from desk import JSON, Desk, bearer
+from desk import JSON, Desk, bearer, start_on_either
 from harness import Connection, Needlework, together, wait_until
 
 KEY = re.compile(r"sy_shop_[A-Za-z0-9_-]{43}")
@@ -17,11 +17,7 @@ NEW = {
 @pytest.fixture(params=["sqlite", "redis"])
 def server(request, start):
     """A server that asks for keys, on either store."""
-    if request.param == "sqlite":
-        return start(AUTH="keys")
-    started = start(AUTH="keys", redis=request.getfixturevalue("redis"))
-    started.wait_until_ready()
-    return started
+    return start_on_either(request, start, AUTH="keys")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import zoneinfo
 from datetime import datetime, timedelta
 
 import pytest
-from desk import Desk
+from desk import Desk, start_on_either
 from harness import Connection, Needlework, Server, wait_until
 from sandbox_control import APPCODE, Sandbox
 from test_admin_clients import code, lines
@@ -16,11 +16,7 @@ SPARE = secrets.token_hex(16)
 
 @pytest.fixture(params=["sqlite", "redis"])
 def server(request, start):
-    if request.param == "sqlite":
-        return start()
-    started = start(redis=request.getfixturevalue("redis"))
-    started.wait_until_ready()
-    return started
+    return start_on_either(request, start)
 
 
 @pytest.fixture
