@@ -28,7 +28,7 @@
 /* A list of strings, ended by NULL; owned by the config. */
 typedef char **config_list;
 
-#define CONFIG_SETTINGS_MAX 64 /* room for the rows of the table */
+#define CONFIG_SETTINGS_MAX 96 /* room for the rows of the table */
 
 /* An AppCode and the name that packages are registered under. */
 struct config_credential {
@@ -81,6 +81,15 @@ struct config {
     int64_t upstream_max_connections;
     int64_t upstream_max_waiting;
     int64_t upstream_keepalive_ms;
+    int64_t upstream_retries;
+    int64_t upstream_retry_delay_ms;
+    int64_t upstream_refused_for_ms;
+    int64_t breaker_failures; /* percent; 0: never */
+    int64_t breaker_least_calls;
+    int64_t breaker_window_ms;
+    int64_t breaker_slow_call_ms;
+    int64_t breaker_open_for_ms;
+    int64_t breaker_probes;
     config_list billed_statuses; /* "*": every answer with HTTP 200 */
     int64_t cache_memory_entries;
     int64_t cache_ttl_ms[RESULT_KINDS];

@@ -78,6 +78,10 @@ struct store_find {
     struct answer answer;       /* out */
 };
 
+/* A provider has its own limit of a number, and so a window of its own: named by a few letters,
+ * digits and hyphens, the built-in one's by nothing. */
+#define STORE_WINDOW_SIZE 17
+
 /* How often a number may be asked about. */
 struct store_number_limit {
     int64_t max_calls;
@@ -93,6 +97,8 @@ struct store_admit {
     int64_t lease_ms;           /* longer than the longest call */
     struct store_number_limit limit;
     bool infer; /* does a fresh 01 of this number for somebody else answer it? */
+    char window[STORE_WINDOW_SIZE]; /* in which of the number's windows it counts */
+    struct ledger_id after; /* not all zero: our call whose lease is held, see store_settle */
     struct budget budget;
     struct ledger_account account; /* the client; with STORE_LEAD also out: credential and package
                                       as `budget` decided */
@@ -107,6 +113,16 @@ struct store_admit {
         finding; /* out, with STORE_LEAD and STORE_REFUSED, where there is a plan */
 };
 
+/*
+ * A call may end, and another one be made for the same question, without anybody else leading in
+ * between: it is settled with `hold`, which leaves the lease with its id (and its end in time as it
+ * was) and tells followers nothing, though a kept answer is stored; the next is admitted with that
+ * id as `after`, which looks neither at kept answers nor at owners. Only with STORE_LEAD does the
+ * lease pass to the new call, with its whole time. Else it stays where it is: whoever gives up then
+ * settles the first call again with the same content and without `hold`, which changes no row and
+ * no counter, and tells the followers as it says. A lease that has run out, or is another's by
+ * then, is as any other's: `after` helps nothing.
+ */
 struct store_settle {
     struct store_op op;
     struct ledger_id id;
@@ -122,7 +138,9 @@ struct store_settle {
     int64_t close_ms;     /* not 0: the number stays closed until its oldest call is this old */
     enum failure failure; /* what followers are told when not answered */
     bool again;           /* when not answered: followers are not told, but ask again */
-    enum store_outcome outcome; /* out: STORE_DONE, STORE_AWAY */
+    bool hold;            /* the lease stays with this call, for the next one's `after` */
+    char window[STORE_WINDOW_SIZE]; /* as admitted */
+    enum store_outcome outcome;     /* out: STORE_DONE, STORE_AWAY */
 };
 
 /* Borrowed while store_open runs. What only a shared store needs is not looked at by the embedded
