@@ -74,8 +74,8 @@ bool breaker_board_set(struct breaker_board *board, const struct breaker_setting
     __attribute__((warn_unused_result));
 
 /* May a call be made? True: `pass` is to be given back. False: `wait_ms` is how long from now it is
- * no use to ask again; at least 1, -1: until somebody changes something. A name that the board does
- * not have may pass. */
+ * no use to ask again; at least 1, -1: until somebody changes something; while all probes are out,
+ * which nobody knows the end of, a second or less. A name that the board does not have may pass. */
 bool breaker_enter(struct breaker_board *board, enum breaker_kind kind, const char *name,
                    struct breaker_pass *pass, int64_t *wait_ms) __attribute__((warn_unused_result));
 
