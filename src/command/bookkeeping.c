@@ -38,7 +38,8 @@ static void set_credentials(struct bookkeeping *books) {
         snprintf(credentials[i].id, sizeof credentials[i].id, "%s", config->credentials[i].id);
         digest_short(&digest, credentials[i].appcode);
     }
-    directory_set_credentials(books->directory, credentials, config->credential_count);
+    directory_set_credentials(books->directory, credentials, config->credential_count,
+                              config->upstream_refused_for_ms);
     free(credentials);
 }
 

@@ -135,7 +135,8 @@ static bool bears_mark(const struct directory *directory,
         directory_document(directory, STORE_CREDENTIAL, credential->id);
     struct credential found;
     return document != NULL && credential_decode(document->body_owned, &found) &&
-           found.mark != CREDENTIAL_GOOD && strcmp(found.appcode, credential->appcode) == 0;
+           found.mark != CREDENTIAL_GOOD && strcmp(found.appcode, credential->appcode) == 0 &&
+           !directory_mark_lapsed(directory, &found);
 }
 
 /* By our books; -1: no package is registered. */
@@ -218,8 +219,10 @@ static bool find_marked(const struct directory *directory, const char *id,
 }
 
 static bool start_clear(struct directory *directory) {
+    const struct directory_task *task = directory->tasks;
     struct credential credential;
-    if (find_marked(directory, directory->tasks->credential, &credential)) {
+    if (find_marked(directory, task->credential, &credential) &&
+        (!task->lapsed || directory_mark_lapsed(directory, &credential))) {
         credential.mark = CREDENTIAL_GOOD;
         credential.since_ms = clock_unix_ms(directory->parts.clock);
         credential.left = -1;
@@ -253,9 +256,10 @@ static struct directory_task *new_task(const char *credential, enum credential_m
 
 void directory_mark(struct directory *directory, const char *credential,
                     enum credential_mark mark) {
-    struct directory_task *task = mark != CREDENTIAL_GOOD ? new_task(credential, mark) : NULL;
+    struct directory_task *task = new_task(credential, mark);
     if (task == NULL)
         return;
+    task->lapsed = mark == CREDENTIAL_GOOD;
     uv_mutex_lock(&directory->mutex);
     struct directory_task **last = &directory->told;
     while (*last != NULL && strcmp((*last)->credential, credential) != 0)

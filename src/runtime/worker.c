@@ -201,6 +201,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
         .directory = worker->directory,
         .memory = worker->memory,
         .upstream = worker->upstream,
+        .breakers = worker->settings.breakers,
         .metrics = &settings->metrics[settings->row],
         .novelty = settings->novelty,
     };

@@ -15,6 +15,7 @@
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 
 struct worker;
 
@@ -26,6 +27,7 @@ struct worker_settings {
     struct store *store;
     struct directory *directory;
     struct novelty *novelty;
+    struct breaker_board *breakers;
     const atomic_bool *draining;
     struct metrics_row *metrics; /* all rows */
     int rows;

@@ -12,6 +12,8 @@
 /* The longest query: three fields, each byte as %XX. */
 #define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
 
+#define RETRY_AFTER_MOST_S 3600
+
 struct code {
     char *id;
     struct curl_slist *headers;
@@ -336,6 +338,18 @@ static const char *header_of(CURL *easy, const char *name) {
     return header->value;
 }
 
+/* Only as a number of seconds; a date would be that of somebody else's clock. */
+static int64_t read_retry_after(CURL *easy) {
+    const char *text = header_of(easy, "Retry-After");
+    char *end = NULL;
+    if (text == NULL || text[0] < '0' || text[0] > '9')
+        return 0;
+    long seconds = strtol(text, &end, 10);
+    if (*end != '\0')
+        return 0;
+    return (int64_t)(seconds < RETRY_AFTER_MOST_S ? seconds : RETRY_AFTER_MOST_S) * 1000;
+}
+
 static void read_reply(const struct transfer *transfer, struct upstream_outcome *outcome) {
     outcome->end = UPSTREAM_REPLIED;
     if (transfer->too_large) {
@@ -350,6 +364,8 @@ static void read_reply(const struct transfer *transfer, struct upstream_outcome 
         .body_size = transfer->size,
     };
     reply_read(&bytes, &transfer->call->triple, &outcome->reply);
+    if (outcome->reply.class == REPLY_THROTTLED)
+        outcome->retry_after_ms = read_retry_after(transfer->easy);
 }
 
 static void judge(const struct transfer *transfer, CURLcode code,

@@ -48,8 +48,9 @@ struct upstream_outcome {
     enum upstream_end end;
     int http_status; /* 0: none seen */
     int64_t latency_ms;
-    const char *cause;  /* for the log: libcurl's words; static */
-    struct reply reply; /* with UPSTREAM_REPLIED */
+    int64_t retry_after_ms; /* with REPLY_THROTTLED, what the gateway asks for; 0: nothing */
+    const char *cause;      /* for the log: libcurl's words; static */
+    struct reply reply;     /* with UPSTREAM_REPLIED */
 };
 
 /* Owned by the caller; in place until `done`. */

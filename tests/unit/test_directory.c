@@ -24,6 +24,8 @@
 
 /* --- the clock, turned by hand --- */
 
+#define REFUSED_FOR_MS 60000
+
 static _Atomic int64_t test_now_ms;
 
 static int64_t read_clock(const struct clock *clock) {
@@ -54,10 +56,10 @@ static void open_with(struct house *house, int64_t poll_ms, int64_t look_ms) {
         .poll_ms = poll_ms,
         .look_ms = look_ms,
     };
-    const struct directory_credential credentials[] = {{"main", CODE}, {"second", CODE}};
+    const struct directory_credential credentials[] = {{"main", CODE, 0}, {"second", CODE, 0}};
     house->directory = directory_new(&parts, &complaint);
     assert_non_null(house->directory);
-    directory_set_credentials(house->directory, credentials, 2);
+    directory_set_credentials(house->directory, credentials, 2, REFUSED_FOR_MS);
 }
 
 static int set_up(void **state) {
@@ -478,11 +480,11 @@ static void a_marked_credential_is_no_line(void **state) {
 
 static void another_code_bears_no_mark(void **state) {
     struct house *house = *state;
-    const struct directory_credential credentials[] = {{"main", NEW_CODE}, {"second", CODE}};
+    const struct directory_credential credentials[] = {{"main", NEW_CODE, 0}, {"second", CODE, 0}};
     write_mark(&house->store, "main", CREDENTIAL_UNKNOWN, CODE);
     begin(house);
     assert_plan(house, ":second");
-    directory_set_credentials(house->directory, credentials, 2);
+    directory_set_credentials(house->directory, credentials, 2, REFUSED_FOR_MS);
     assert_plan(house, ":main :second");
 }
 
@@ -498,7 +500,7 @@ static void why_there_is_no_line_is_told(void **state) {
     refresh(house);
     assert_plan(house, "");
     assert_int_equal(directory_now(house->directory)->no_plan, FAILURE_PACKAGE_EXHAUSTED);
-    directory_set_credentials(house->directory, NULL, 0);
+    directory_set_credentials(house->directory, NULL, 0, REFUSED_FOR_MS);
     assert_plan(house, "");
     assert_int_equal(directory_now(house->directory)->no_plan, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
 }

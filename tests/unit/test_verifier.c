@@ -140,6 +140,7 @@ struct house {
     struct directory_reader directory;
     struct meter meter;
     struct metrics_row *metrics;
+    struct breaker_board *breakers;
     struct verifier *verifier;
 };
 
@@ -162,6 +163,9 @@ static int open_house(void **state) {
     house->config.virtual_operators_prefixes = house->no_prefixes;
     house->config.virtual_operators_action = CONFIG_VIRTUAL_FORWARD;
     house->config.upstream_timeout_ms = 15000;
+    house->config.upstream_retry_delay_ms = 1;
+    house->config.upstream_refused_for_ms = 60000;
+    house->config.breaker_slow_call_ms = 10000;
     house->config.number_limit_max_calls = 5;
     house->config.number_limit_window_ms = DAY_S * 1000;
     house->config.stale_if_error_ms = 7 * DAY_S * 1000;
@@ -177,6 +181,7 @@ static int open_house(void **state) {
     house->client =
         store_attach(house->store, &house->loop, forget_changed, house->memory, &complaint);
     house->metrics = metrics_new(1);
+    house->breakers = breaker_board_new(&(struct breaker_settings){0}, &test_clock);
     const struct verifier_parts parts = {
         .loop = &house->loop,
         .clock = &test_clock,
@@ -186,6 +191,7 @@ static int open_house(void **state) {
         .directory = &house->directory,
         .memory = house->memory,
         .upstream = &house->upstream,
+        .breakers = house->breakers,
         .metrics = house->metrics,
     };
     house->verifier = verifier_new(&parts);
@@ -205,6 +211,7 @@ static int close_house(void **state) {
     store_close(house->store);
     memory_free(house->memory);
     metrics_free(house->metrics);
+    breaker_board_free(house->breakers);
     budget_plan_release(house->directory.snapshot.plan);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", house->path, files[i]);
