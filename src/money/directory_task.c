@@ -262,9 +262,9 @@ void directory_mark(struct directory *directory, const char *credential,
     task->lapsed = mark == CREDENTIAL_GOOD;
     uv_mutex_lock(&directory->mutex);
     struct directory_task **last = &directory->told;
-    while (*last != NULL && strcmp((*last)->credential, credential) != 0)
+    while (*last != NULL && ((*last)->mark != mark || strcmp((*last)->credential, credential) != 0))
         last = &(*last)->next;
-    /* Of many calls that were refused together one is enough. */
+    /* Of many calls that ended the same together one is enough. */
     if (*last == NULL) {
         *last = task;
         task = NULL;

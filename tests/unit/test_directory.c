@@ -41,6 +41,8 @@ struct house {
     uv_loop_t loop;
     struct played store;
     struct directory *directory;
+    void (*marked)(void *arg, const char *credential, enum credential_mark mark);
+    void *told;
     bool ended;
     int refreshes;
     int failures;
@@ -53,6 +55,8 @@ static void open_with(struct house *house, int64_t poll_ms, int64_t look_ms) {
         .loop = &house->loop,
         .clock = &test_clock,
         .store = &house->store.client,
+        .marked = house->marked,
+        .arg = house->told,
         .poll_ms = poll_ms,
         .look_ms = look_ms,
     };
@@ -579,6 +583,72 @@ static void one_mark_is_written_whoever_says_it(void **state) {
         "\",\"left\":70}}");
 }
 
+/* Another one may be tried at a time: what it is refused for may be over. */
+static void a_refused_code_is_offered_again_after_a_while(void **state) {
+    struct house *house = *state;
+    write_mark(&house->store, "main", CREDENTIAL_ARREARS, CODE);
+    write_mark(&house->store, "second", CREDENTIAL_EXHAUSTED, CODE);
+    open_with(house, LONG_MS, 5);
+    refresh(house);
+    assert_plan(house, "");
+    test_now_ms += REFUSED_FOR_MS - 1;
+    refresh(house);
+    assert_plan(house, "");
+    test_now_ms += 1;
+    while (directory_now(house->directory)->plan->count == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_plan(house, ":main");
+
+    /* It is refused again. */
+    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    while (directory_now(house->directory)->plan->count > 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_int_equal(mark_in(house, "main").mark, CREDENTIAL_UNKNOWN);
+
+    /* It is taken. */
+    test_now_ms += REFUSED_FOR_MS;
+    directory_mark(house->directory, "second", CREDENTIAL_GOOD);
+    directory_mark(house->directory, "main", CREDENTIAL_GOOD);
+    while (mark_in(house, "main").mark != CREDENTIAL_GOOD)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    refresh(house);
+    assert_plan(house, ":main");
+    assert_int_equal(mark_in(house, "second").mark, CREDENTIAL_EXHAUSTED);
+}
+
+struct told {
+    int count;
+    char last[LEDGER_NAME_SIZE];
+    enum credential_mark mark;
+};
+
+static void on_marked(void *arg, const char *credential, enum credential_mark mark) {
+    struct told *told = arg;
+    told->count++;
+    told->mark = mark;
+    snprintf(told->last, sizeof told->last, "%s", credential);
+}
+
+static void marks_that_come_and_go_are_told(void **state) {
+    struct house *house = *state;
+    house->marked = on_marked;
+    struct told told = {0};
+    house->told = &told;
+    write_mark(&house->store, "main", CREDENTIAL_EXHAUSTED, CODE);
+    write_mark(&house->store, "second", CREDENTIAL_ARREARS, NEW_CODE);
+    begin(house);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.last, "main");
+    assert_int_equal(told.mark, CREDENTIAL_EXHAUSTED);
+    refresh(house);
+    assert_int_equal(told.count, 1);
+    write_mark(&house->store, "main", CREDENTIAL_GOOD, CODE);
+    refresh(house);
+    assert_int_equal(told.count, 2);
+    assert_string_equal(told.last, "main");
+    assert_int_equal(told.mark, CREDENTIAL_GOOD);
+}
+
 static void an_unmetered_credential_has_nothing_left_to_tell(void **state) {
     struct house *house = *state;
     begin(house);
@@ -906,6 +976,8 @@ int main(void) {
         HOUSE_TEST(why_there_is_no_line_is_told),
         HOUSE_TEST(when_all_is_removed_it_is_unmetered_again),
         HOUSE_TEST(one_mark_is_written_whoever_says_it),
+        HOUSE_TEST(a_refused_code_is_offered_again_after_a_while),
+        HOUSE_TEST(marks_that_come_and_go_are_told),
         HOUSE_TEST(an_unmetered_credential_has_nothing_left_to_tell),
         HOUSE_TEST(who_is_not_configured_is_not_marked),
         HOUSE_TEST(of_two_replicas_one_writes_the_mark),
