@@ -98,16 +98,25 @@ static char *make_audit(const struct directory *directory, const char *action, c
     return line;
 }
 
+/* Is it what the document says already, but for when? One that is refused for days is tried again
+ * and again, which is no news. */
+static bool is_news(const struct store_document *document, const struct credential *credential) {
+    struct credential found;
+    return document == NULL || !credential_decode(document->body_owned, &found) ||
+           found.mark != credential->mark || strcmp(found.appcode, credential->appcode) != 0;
+}
+
 /* False: no memory. */
 static bool write_credential(struct directory *directory, const char *action,
                              const struct credential *credential) {
     const struct store_document *document =
         directory_document(directory, STORE_CREDENTIAL, credential->id);
+    const char *before = document != NULL ? document->body_owned : NULL;
+    bool news = is_news(document, credential);
     char *body = credential_encode(credential);
-    char *audit = body != NULL ? make_audit(directory, action, credential->id,
-                                            document != NULL ? document->body_owned : NULL, body)
-                               : NULL;
-    if (audit == NULL) {
+    char *audit =
+        body != NULL && news ? make_audit(directory, action, credential->id, before, body) : NULL;
+    if (body == NULL || (news && audit == NULL)) {
         free(body);
         return false;
     }

@@ -599,11 +599,12 @@ static void a_refused_code_is_offered_again_after_a_while(void **state) {
         uv_run(&house->loop, UV_RUN_ONCE);
     assert_plan(house, ":main");
 
-    /* It is refused again. */
-    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    /* It is refused again, which is no news. */
+    directory_mark(house->directory, "main", CREDENTIAL_ARREARS);
     while (directory_now(house->directory)->plan->count > 0)
         uv_run(&house->loop, UV_RUN_ONCE);
-    assert_int_equal(mark_in(house, "main").mark, CREDENTIAL_UNKNOWN);
+    assert_int_equal(mark_in(house, "main").since_ms, test_now_ms);
+    assert_int_equal(house->store.audit_count, 0);
 
     /* It is taken. */
     test_now_ms += REFUSED_FOR_MS;
@@ -613,6 +614,7 @@ static void a_refused_code_is_offered_again_after_a_while(void **state) {
         uv_run(&house->loop, UV_RUN_ONCE);
     refresh(house);
     assert_plan(house, ":main");
+    assert_int_equal(house->store.audit_count, 1);
     assert_int_equal(mark_in(house, "second").mark, CREDENTIAL_EXHAUSTED);
 }
 
