@@ -2,7 +2,7 @@
 /*
  * alerting: looks whether something is to be told, writes the alerts' documents, and delivers them.
  *
- *   timer, directory ─→ counters ─→ alert_judge ─→ documents by compare-and-set
+ *   timer, directory ─→ counters, breakers ─→ alert_judge ─→ documents by compare-and-set
  *                                                       └─ written by us ─→ delivery
  *   delivery:  webhooks, one after the other ─→ document: who has it ─┬─ all ─→ over
  *                        ↑                                            └─ wait, jittered ─┐
@@ -26,6 +26,7 @@
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 
 struct alerting;
 
@@ -35,6 +36,7 @@ struct alerting_parts {
     struct store_client *store;  /* attached to the same loop */
     struct directory *directory; /* of the same loop */
     struct novelty *novelty;     /* NULL: nobody tells of statuses */
+    const struct breaker_board *breakers;
     struct config *config;       /* a reference is taken */
     struct metrics_row *metrics; /* the main loop's own */
     const char *instance;        /* this process's name; copied */

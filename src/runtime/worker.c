@@ -227,6 +227,7 @@ static bool start_servers(struct worker *worker, struct complaint *complaint) {
         .clients = worker->directory,
         .metrics = settings->metrics,
         .metrics_rows = settings->rows,
+        .breakers = settings->breakers,
         .draining = settings->draining,
     };
     worker->servers = calloc((size_t)settings->fd_count, sizeof(struct server *));

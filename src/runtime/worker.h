@@ -3,8 +3,9 @@
  * worker: one thread with one libuv loop that carries everything of its questions: its listeners,
  * its memory cache, its flights, its upstream connections, its handle on the store.
  *
- * Workers share nothing but the configuration, the hash key, the store behind its handles, and the
- * metrics (a row each). Another configuration is taken by each on its own loop, between two turns.
+ * Workers share nothing but the configuration, the hash key, the store behind its handles, the
+ * breakers, and the metrics (a row each). Another configuration is taken by each on its own loop,
+ * between two turns.
  */
 #include <stdatomic.h>
 
@@ -27,7 +28,7 @@ struct worker_settings {
     struct store *store;
     struct directory *directory;
     struct novelty *novelty;
-    struct breaker_board *breakers;
+    struct breaker_board *breakers; /* of the process */
     const atomic_bool *draining;
     struct metrics_row *metrics; /* all rows */
     int rows;

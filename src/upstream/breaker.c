@@ -31,6 +31,7 @@ struct breaker {
     enum breaker_state state;
     uint64_t generation; /* of the state; no two of a board are the same */
     bool told;           /* opened by breaker_open: one probe at a time, and not by the share */
+    int64_t since_ms;    /* of the state */
     int64_t until_ms;    /* OPEN; FOR_EVER: until something changes */
     int64_t probes_out;  /* HALF_OPEN */
     int64_t probes_good;
@@ -82,15 +83,16 @@ static struct tally sum(const struct breaker *breaker) {
 /* --- the states; under the lock --- */
 
 static void enter_state(struct breaker_board *board, struct breaker *breaker,
-                        enum breaker_state state) {
+                        enum breaker_state state, int64_t now_ms) {
     breaker->state = state;
+    breaker->since_ms = now_ms;
     breaker->generation = ++board->generation;
     breaker->probes_out = 0;
     breaker->probes_good = 0;
 }
 
-static void close_it(struct breaker_board *board, struct breaker *breaker) {
-    enter_state(board, breaker, BREAKER_CLOSED);
+static void close_it(struct breaker_board *board, struct breaker *breaker, int64_t now_ms) {
+    enter_state(board, breaker, BREAKER_CLOSED, now_ms);
     breaker->told = false;
     empty_window(breaker);
 }
@@ -99,9 +101,10 @@ static int64_t after(int64_t now_ms, int64_t for_ms) {
     return for_ms < 0 || for_ms > FOR_EVER - now_ms ? FOR_EVER : now_ms + for_ms;
 }
 
-static void open_until(struct breaker_board *board, struct breaker *breaker, int64_t until_ms) {
-    enter_state(board, breaker, BREAKER_OPEN);
-    breaker->until_ms = until_ms;
+static void open_it(struct breaker_board *board, struct breaker *breaker, int64_t for_ms,
+                    int64_t now_ms) {
+    enter_state(board, breaker, BREAKER_OPEN, now_ms);
+    breaker->until_ms = after(now_ms, for_ms);
     breaker->opened++;
 }
 
@@ -109,7 +112,7 @@ static void open_until(struct breaker_board *board, struct breaker *breaker, int
 static void catch_up(struct breaker_board *board, struct breaker *breaker, int64_t now_ms) {
     slide(breaker, now_ms / part_ms(&board->settings));
     if (breaker->state == BREAKER_OPEN && breaker->until_ms <= now_ms)
-        enter_state(board, breaker, BREAKER_HALF_OPEN);
+        enter_state(board, breaker, BREAKER_HALF_OPEN, breaker->until_ms);
 }
 
 static bool has_room(const struct breaker_board *board, const struct breaker *breaker) {
@@ -139,16 +142,16 @@ static void count(struct breaker_board *board, struct breaker *breaker, bool bad
     part->calls++;
     part->failures += bad;
     if (is_too_bad(&board->settings, breaker))
-        open_until(board, breaker, after(now_ms, board->settings.open_for_ms));
+        open_it(board, breaker, board->settings.open_for_ms, now_ms);
 }
 
 static void end_probe(struct breaker_board *board, struct breaker *breaker, enum breaker_vote vote,
                       int64_t now_ms) {
     breaker->probes_out--;
     if (vote == BREAKER_BAD)
-        open_until(board, breaker, after(now_ms, board->settings.open_for_ms));
+        open_it(board, breaker, board->settings.open_for_ms, now_ms);
     else if (vote == BREAKER_GOOD && ++breaker->probes_good >= board->settings.probes)
-        close_it(board, breaker);
+        close_it(board, breaker, now_ms);
 }
 
 /* --- the board --- */
@@ -210,7 +213,7 @@ static void adapt(struct breaker_board *board, struct breaker *breaker,
         breaker->part = now_ms / length_ms;
     }
     if (settings->failures == 0 && breaker->state != BREAKER_CLOSED && !breaker->told)
-        close_it(board, breaker);
+        close_it(board, breaker, now_ms);
 }
 
 static void take_over(struct breaker_board *board, struct breaker *breaker,
@@ -218,6 +221,7 @@ static void take_over(struct breaker_board *board, struct breaker *breaker,
     const struct breaker *old = find(board, breaker->kind, breaker->name);
     breaker->generation = ++board->generation;
     breaker->part = now_ms / part_ms(settings);
+    breaker->since_ms = now_ms;
     if (old == NULL)
         return;
     if (forget) {
@@ -312,12 +316,11 @@ void breaker_open(struct breaker_board *board, enum breaker_kind kind, const cha
     struct breaker *breaker = find(board, kind, name);
     if (breaker != NULL) {
         int64_t now_ms = clock_monotonic_ms(board->clock);
-        int64_t until_ms = after(now_ms, for_ms);
         catch_up(board, breaker, now_ms);
         if (breaker->state != BREAKER_OPEN)
-            open_until(board, breaker, until_ms);
-        else if (until_ms > breaker->until_ms)
-            breaker->until_ms = until_ms;
+            open_it(board, breaker, for_ms, now_ms);
+        else if (after(now_ms, for_ms) > breaker->until_ms)
+            breaker->until_ms = after(now_ms, for_ms);
         breaker->told = true;
     }
     pthread_mutex_unlock(board->lock);
@@ -325,11 +328,12 @@ void breaker_open(struct breaker_board *board, enum breaker_kind kind, const cha
 
 void breaker_close(struct breaker_board *board, enum breaker_kind kind, const char *name) {
     pthread_mutex_lock(board->lock);
+    int64_t now_ms = clock_monotonic_ms(board->clock);
     for (int i = 0; i < board->count; i++) {
         struct breaker *breaker = &board->breakers[i];
         if (breaker->kind == kind && breaker->state != BREAKER_CLOSED &&
             (name == NULL || strcmp(breaker->name, name) == 0))
-            close_it(board, breaker);
+            close_it(board, breaker, now_ms);
     }
     pthread_mutex_unlock(board->lock);
 }
@@ -344,16 +348,17 @@ static bool look_at(const struct breaker_board *board, int index, struct breaker
         struct breaker breaker = board->breakers[index];
         int64_t now_ms = clock_monotonic_ms(board->clock);
         slide(&breaker, now_ms / part_ms(&board->settings));
-        if (breaker.state == BREAKER_OPEN && breaker.until_ms <= now_ms)
-            breaker.state = BREAKER_HALF_OPEN;
+        bool is_open = breaker.state == BREAKER_OPEN && breaker.until_ms > now_ms;
+        bool is_over = breaker.state == BREAKER_OPEN && !is_open;
         struct tally tally = sum(&breaker);
         *view = (struct breaker_view){
             .kind = breaker.kind,
-            .state = breaker.state,
+            .state = is_over ? BREAKER_HALF_OPEN : breaker.state,
             .calls = tally.calls,
             .failures = tally.failures,
             .opened = breaker.opened,
-            .wait_ms = breaker.state == BREAKER_OPEN ? wait_of(board, &breaker, now_ms) : 0,
+            .for_ms = now_ms - (is_over ? breaker.until_ms : breaker.since_ms),
+            .wait_ms = is_open ? wait_of(board, &breaker, now_ms) : 0,
         };
         memcpy(view->name, breaker.name, sizeof view->name);
     }

@@ -25,6 +25,7 @@
 #include "runtime/text.h"
 
 #define BREAKER_NAME_SIZE 64
+#define BREAKER_MOST      64 /* more than settings can make of them */
 
 struct breaker_board;
 
@@ -100,6 +101,7 @@ struct breaker_view {
     int64_t calls;    /* within the window */
     int64_t failures; /* of those */
     int64_t opened;   /* how often it has opened since the process began */
+    int64_t for_ms;   /* how long it has been in this state */
     int64_t wait_ms;  /* OPEN: until it is half open; -1: until something changes */
 };
 

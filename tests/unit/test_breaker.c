@@ -353,6 +353,26 @@ static void what_counts_is_not_forgotten_by_a_close(void **state) {
     breaker_board_free(board);
 }
 
+static void it_says_how_long_it_has_been_so(void **state) {
+    (void)state;
+    struct breaker_board *board = make();
+    now_ms += 11;
+    assert_int_equal(guide(board).for_ms, 11);
+    open_it(board);
+    now_ms += OPEN_FOR_MS - 1;
+    assert_int_equal(guide(board).for_ms, OPEN_FOR_MS - 1);
+    now_ms += 8;
+    assert_int_equal(guide(board).for_ms, 7);
+    call(board, BREAKER_GOOD);
+    assert_int_equal(guide(board).for_ms, 7);
+    call(board, BREAKER_GOOD);
+    assert_int_equal(guide(board).state, BREAKER_CLOSED);
+    now_ms += 5;
+    assert_true(breaker_board_set(board, &usual, names, 3));
+    assert_int_equal(guide(board).for_ms, 5);
+    breaker_board_free(board);
+}
+
 static void a_name_that_is_not_there_may_pass(void **state) {
     (void)state;
     struct breaker_board *board = make();
@@ -542,6 +562,7 @@ int main(void) {
         cmocka_unit_test(told_to_it_opens_until_something_changes),
         cmocka_unit_test(one_or_all_of_a_kind_are_closed),
         cmocka_unit_test(what_counts_is_not_forgotten_by_a_close),
+        cmocka_unit_test(it_says_how_long_it_has_been_so),
         cmocka_unit_test(a_name_that_is_not_there_may_pass),
         cmocka_unit_test(other_settings_keep_states_and_passes),
         cmocka_unit_test(a_removed_one_is_forgotten),
