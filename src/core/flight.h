@@ -34,6 +34,7 @@ struct flight {
     struct flight *next; /* in its bucket */
     struct verifier *verifier;
     enum flight_stage stage;
+    struct triple triple; /* what is asked; wiped at the end */
     struct digest triple_digest;
     struct digest number_digest;
     bool virtual_operator; /* is the number of one? */
@@ -58,7 +59,7 @@ struct flight {
     /* Of the one that is under way. */
     struct ledger_id id;
     struct store_admit admit;  /* its plan is retained until it is done */
-    struct upstream_call call; /* holds the question itself */
+    struct upstream_call call; /* with its own copy of the question */
     struct course course;      /* what follows from how it ended */
     struct store_settle settle;
 };

@@ -33,9 +33,9 @@ bool flight_open(struct waiter *waiter) {
         return false;
     flight->verifier = verifier;
     flight->triple_digest = waiter->digest;
-    flight->call.triple = waiter->asker->triple;
-    flight->number_digest = digest_number(verifier->parts.key, &flight->call.triple);
-    flight->virtual_operator = verifier_is_virtual(verifier, &flight->call.triple);
+    flight->triple = waiter->asker->triple;
+    flight->number_digest = digest_number(verifier->parts.key, &flight->triple);
+    flight->virtual_operator = verifier_is_virtual(verifier, &flight->triple);
     flight->of_provider.index = -1;
     flight->of_credential.index = -1;
     flight_insert(&verifier->flights, flight);
@@ -53,7 +53,7 @@ static void on_rest_closed(uv_handle_t *handle) {
 static void end_flight(struct flight *flight) {
     struct verifier *verifier = flight->verifier;
     flight_remove(&verifier->flights, flight);
-    triple_wipe(&flight->call.triple);
+    triple_wipe(&flight->triple);
     if (!flight->timed) {
         free(flight);
         return;
@@ -562,11 +562,14 @@ static void call_upstream(struct flight *flight) {
                        &flight->of_credential, &wait_ms))
         flight->of_credential.index = -1;
     flight->call.done = on_call_done;
+    flight->call.triple = flight->triple;
     flight->call.credential = credential;
     /* As it was when the lease was taken, or a reload could let the call outlive it. */
     flight->call.timeout_ms = flight->admit.lease_ms - LEASE_SLACK_MS;
-    if (!upstream_start(flight->verifier->parts.upstream, &flight->call))
-        settle_unbegun(flight);
+    if (upstream_start(flight->verifier->parts.upstream, &flight->call))
+        return;
+    triple_wipe(&flight->call.triple);
+    settle_unbegun(flight);
 }
 
 /* --- what the store said --- */
