@@ -113,14 +113,17 @@ static bool begin_directory(struct bookkeeping *books, struct complaint *complai
     if (credentials == NULL)
         return complain(complaint, "no memory for the credentials");
     const struct directory_parts parts = {
-        .loop = books->loop, .clock = &clock_system, .store = books->store};
-    books->directory = directory_new(&parts, complaint);
-    if (books->directory != NULL)
-        directory_set_credentials(books->directory, credentials, config->credential_count);
-    bool begun = books->directory != NULL &&
-                 breakers_begin(&books->breakers, &clock_system, config, credentials,
+        .loop = books->loop,
+        .clock = &clock_system,
+        .store = books->store,
+        .publishing = breakers_on_publishing,
+        .publishing_arg = &books->breakers,
+    };
+    bool begun = breakers_begin(&books->breakers, &clock_system, config, credentials,
                                 config->credential_count, complaint) &&
-                 breakers_follow(&books->breakers, books->directory, books->loop, complaint);
+                 (books->directory = directory_new(&parts, complaint)) != NULL;
+    if (begun)
+        directory_set_credentials(books->directory, credentials, config->credential_count);
     free(credentials);
     return begun;
 }
@@ -140,8 +143,8 @@ void bookkeeping_set_config(struct bookkeeping *books, struct config *config) {
     books->config = config;
     struct directory_credential *credentials = list_credentials(books->key, config);
     if (credentials != NULL) {
-        directory_set_credentials(books->directory, credentials, config->credential_count);
         breakers_set(&books->breakers, config, credentials, config->credential_count);
+        directory_set_credentials(books->directory, credentials, config->credential_count);
     } else {
         log_error("no memory for the credentials; the old ones go on");
     }
@@ -207,7 +210,6 @@ void bookkeeping_end(struct bookkeeping *books) {
         alerting_free(books->alerting);
         novelty_destroy(&books->novelty);
     }
-    breakers_unfollow(&books->breakers);
     if (books->directory != NULL) {
         directory_end(books->directory, on_ended, books);
         turn_until_ended(books);

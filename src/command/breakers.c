@@ -9,6 +9,11 @@
 static const char *const providers[] = {"guide"};
 #define PROVIDERS ((int)(sizeof providers / sizeof providers[0]))
 
+struct breakers_code {
+    struct directory_credential credential;
+    int64_t since_ms; /* when its mark was last written or taken away, as far as was read */
+};
+
 static struct breaker_settings settings_of(const struct config *config) {
     return (struct breaker_settings){
         .failures = config->breaker_failures,
@@ -19,21 +24,20 @@ static struct breaker_settings settings_of(const struct config *config) {
     };
 }
 
-static int find_known(const struct breakers *breakers, const char *id) {
+static const struct breakers_code *find_code(const struct breakers *breakers, const char *id) {
     for (int i = 0; i < breakers->count; i++) {
-        if (strcmp(breakers->known[i].id, id) == 0)
-            return i;
+        if (strcmp(breakers->codes[i].credential.id, id) == 0)
+            return &breakers->codes[i];
     }
-    return -1;
+    return NULL;
 }
 
 static bool is_another(const struct breakers *breakers,
                        const struct directory_credential *credential) {
-    int known = find_known(breakers, credential->id);
-    return known >= 0 && strcmp(breakers->known[known].appcode, credential->appcode) != 0;
+    const struct breakers_code *code = find_code(breakers, credential->id);
+    return code != NULL && strcmp(code->credential.appcode, credential->appcode) != 0;
 }
 
-/* Providers first: whoever looks at only so many sees them. */
 static bool set_board(const struct breakers *breakers, const struct config *config,
                       const struct directory_credential *credentials, int count) {
     struct breaker_name *names = calloc((size_t)(PROVIDERS + count), sizeof *names);
@@ -56,22 +60,18 @@ static bool set_board(const struct breakers *breakers, const struct config *conf
 /* Nothing is changed where there is no memory for all of it. */
 static bool set(struct breakers *breakers, const struct config *config,
                 const struct directory_credential *credentials, int count) {
-    struct directory_credential *known = calloc((size_t)count + 1, sizeof *known);
-    bool *marked = calloc((size_t)count + 1, sizeof *marked);
-    if (known == NULL || marked == NULL || !set_board(breakers, config, credentials, count)) {
-        free(known);
-        free(marked);
+    struct breakers_code *codes = calloc((size_t)count + 1, sizeof *codes);
+    if (codes == NULL || !set_board(breakers, config, credentials, count)) {
+        free(codes);
         return false;
     }
     for (int i = 0; i < count; i++) {
-        int before = find_known(breakers, credentials[i].id);
-        known[i] = credentials[i];
-        marked[i] = before >= 0 && breakers->marked[before];
+        const struct breakers_code *before = find_code(breakers, credentials[i].id);
+        codes[i].credential = credentials[i];
+        codes[i].since_ms = before != NULL ? before->since_ms : 0;
     }
-    free(breakers->known);
-    free(breakers->marked);
-    breakers->known = known;
-    breakers->marked = marked;
+    free(breakers->codes);
+    breakers->codes = codes;
     breakers->count = count;
     return true;
 }
@@ -85,48 +85,30 @@ bool breakers_begin(struct breakers *breakers, const struct clock *clock,
            complain(complaint, "no memory for the breakers");
 }
 
-/* --- marks --- */
-
-static bool is_marked(const struct directory_snapshot *snapshot, const char *id) {
-    for (int i = 0; i < snapshot->credential_count; i++) {
-        if (strcmp(snapshot->credentials[i].id, id) == 0)
-            return snapshot->credentials[i].mark != CREDENTIAL_GOOD;
-    }
-    return false;
+/* A mark may have come and gone between two readings; its time tells. */
+static void follow(const struct breakers *breakers, const struct credential *credential,
+                   struct breakers_code *code) {
+    if (credential->mark == CREDENTIAL_GOOD && credential->since_ms != code->since_ms)
+        breaker_close(breakers->board, BREAKER_CREDENTIAL, credential->id);
+    code->since_ms = credential->since_ms;
 }
 
-static void on_changed(void *arg) {
-    struct breakers *breakers = arg;
-    const struct directory_snapshot *snapshot = directory_read(breakers->reader);
+void breakers_on_publishing(void *arg, const struct directory_snapshot *snapshot) {
+    const struct breakers *breakers = arg;
     for (int i = 0; i < breakers->count; i++) {
-        const char *id = breakers->known[i].id;
-        bool marked = is_marked(snapshot, id);
-        if (breakers->marked[i] && !marked)
-            breaker_close(breakers->board, BREAKER_CREDENTIAL, id);
-        breakers->marked[i] = marked;
+        struct breakers_code *code = &breakers->codes[i];
+        for (int j = 0; j < snapshot->credential_count; j++) {
+            if (strcmp(snapshot->credentials[j].id, code->credential.id) == 0)
+                follow(breakers, &snapshot->credentials[j], code);
+        }
     }
 }
 
-bool breakers_follow(struct breakers *breakers, struct directory *directory, uv_loop_t *loop,
-                     struct complaint *complaint) {
-    breakers->reader = directory_attach(directory, loop, on_changed, breakers, complaint);
-    return breakers->reader != NULL;
-}
-
-void breakers_unfollow(struct breakers *breakers) {
-    if (breakers->reader != NULL)
-        directory_detach(breakers->reader);
-    breakers->reader = NULL;
-}
-
-/* --- other settings --- */
-
-/* Of a mark that could not be written nobody hears that it is gone. */
-static void close_those_that_would_stay(const struct breakers *breakers) {
+static void close_those_told(const struct breakers *breakers) {
     struct breaker_view views[BREAKER_MOST];
     int count = breaker_look(breakers->board, views, BREAKER_MOST);
     for (int i = 0; i < count; i++) {
-        if (views[i].kind == BREAKER_CREDENTIAL && views[i].wait_ms < 0)
+        if (views[i].kind == BREAKER_CREDENTIAL && views[i].told)
             breaker_close(breakers->board, BREAKER_CREDENTIAL, views[i].name);
     }
 }
@@ -135,11 +117,10 @@ void breakers_set(struct breakers *breakers, const struct config *config,
                   const struct directory_credential *credentials, int count) {
     if (!set(breakers, config, credentials, count))
         log_error("no memory for the breakers; the old ones go on");
-    close_those_that_would_stay(breakers);
+    close_those_told(breakers);
 }
 
 void breakers_end(struct breakers *breakers) {
     breaker_board_free(breakers->board);
-    free(breakers->known);
-    free(breakers->marked);
+    free(breakers->codes);
 }

@@ -109,6 +109,8 @@ void directory_publish(struct directory *directory) {
         log_error("no memory for a new view of clients and packages");
         return;
     }
+    if (directory->parts.publishing != NULL)
+        directory->parts.publishing(directory->parts.publishing_arg, made);
     *directory_snapshot_next(directory->now) = directory->retired;
     directory->retired = directory->now;
     uv_mutex_lock(&directory->mutex);

@@ -74,6 +74,9 @@ struct directory_parts {
     struct store_client *store; /* attached to the same loop; the directory is its watcher */
     int64_t poll_ms;            /* a notice may be lost: read this often; 0: every 10 seconds */
     int64_t look_ms;            /* hits and what was used, this often; 0: every 5 seconds */
+    /* On the main loop, with each snapshot before anybody reads it. NULL: nobody. */
+    void (*publishing)(void *arg, const struct directory_snapshot *snapshot);
+    void *publishing_arg;
 };
 
 /* Borrowed for its life. NULL with a complaint. Begins to read at once. */
