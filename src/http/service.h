@@ -36,7 +36,7 @@ struct service {
     void *reload_arg;
     const struct metrics_row *metrics;
     int metrics_rows;
-    const struct breaker_board *breakers;
+    struct breaker_board *breakers;
     const atomic_bool *draining;
 };
 

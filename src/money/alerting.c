@@ -516,7 +516,9 @@ static void judge(struct alerting *alerting) {
                                 ? novelty_take(alerting->parts.novelty, statuses)
                                 : 0,
             .breakers = breakers,
-            .breaker_count = breaker_look(alerting->parts.breakers, breakers, BREAKER_MOST),
+            .breaker_count = alerting->parts.breakers != NULL
+                                 ? breaker_look(alerting->parts.breakers, breakers, BREAKER_MOST)
+                                 : 0,
             .instance = alerting->instance,
             .known = list.alerts,
             .known_count = list.count,

@@ -354,6 +354,7 @@ static bool look_at(const struct breaker_board *board, int index, struct breaker
         *view = (struct breaker_view){
             .kind = breaker.kind,
             .state = is_over ? BREAKER_HALF_OPEN : breaker.state,
+            .told = breaker.told,
             .calls = tally.calls,
             .failures = tally.failures,
             .opened = breaker.opened,

@@ -98,6 +98,7 @@ struct breaker_view {
     enum breaker_kind kind;
     char name[BREAKER_NAME_SIZE];
     enum breaker_state state;
+    bool told;        /* not closed since breaker_open said so */
     int64_t calls;    /* within the window */
     int64_t failures; /* of those */
     int64_t opened;   /* how often it has opened since the process began */
