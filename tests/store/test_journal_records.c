@@ -235,7 +235,7 @@ static void an_older_journal_is_upgraded_when_it_is_opened(void **state) {
     open_scene(scene);
     keep(&scene->rig, document(STORE_PACKAGE, "gold", 1, body));
     jrig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", "2");
+    expect(scene, "PRAGMA user_version", "3");
     read_file(scene->path, &reading);
     assert_int_equal(reading.count, 1);
     assert_string_equal(reading.calls[0].settle.account.client_id, "shop");

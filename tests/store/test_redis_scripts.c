@@ -61,7 +61,7 @@ static void prepare_at(struct scene *scene, int64_t reserved_at_ms) {
     scene->asked.admit.lease_ms = LEASE_MS;
     scene->asked.admit.limit = (struct store_number_limit){3, SCRIPT_DAY_MS};
     rig_end(&scene->end, &scene->asked, rig_answer("01", now_ms() / 1000));
-    redis_keys_of_number(&scene->asked.admit.number, &triple, scene->keys);
+    redis_keys_of_number(&scene->asked.admit.number, &triple, "", scene->keys);
     redis_server_do(&server, "FLUSHALL");
 }
 
@@ -793,7 +793,7 @@ static bool has_place(struct scene *scene) {
     struct script_said said;
     script_say(&scene->rig, &said,
                redis_send_find_place(scene->rig.link, script_replied, &said, &scene->asked.admit.id,
-                                     &scene->asked.admit.number));
+                                     &scene->asked.admit.number, scene->asked.admit.window));
     assert_true(said.type == REDIS_REPLY_STRING || said.type == REDIS_REPLY_NIL);
     return said.type == REDIS_REPLY_STRING;
 }

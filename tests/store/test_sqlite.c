@@ -170,7 +170,7 @@ static void what_is_not_ours_is_refused_and_left_alone(void **state) {
         {"PRAGMA user_version = 9; CREATE TABLE other (a)", "another program's"},
         {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 99; CREATE TABLE other (a)",
          "newer sanyao"},
-        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 3; CREATE TABLE other (a)",
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 4; CREATE TABLE other (a)",
          "no whole sanyao store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -219,7 +219,7 @@ static void an_empty_file_is_taken(void **state) {
     close(fd);
     open_scene(scene);
     rig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", NULL, "3");
+    expect(scene, "PRAGMA user_version", NULL, "4");
 }
 
 static void a_relative_path_is_taken_as_it_is(void **state) {
