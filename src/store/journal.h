@@ -35,8 +35,8 @@ struct journal_client;
 /* One call, as the journal has it. When it was reserved is in its id (ledger_id_time_ms). */
 struct journal_call {
     int64_t line; /* ascending in the order in which the intents were written */
-    bool ended; /* is there an outcome? If not, of `settle` only id, triple, number, window and
-                   account are known */
+    bool ended;   /* is there an outcome? If not, of `settle` only id, triple, number, window and
+                     account are known */
     bool delivered;
     struct store_settle
         settle; /* its `op` and `own` are not used; no answer any more JOURNAL_ANSWER_MS later */

@@ -10,8 +10,8 @@
 
 #define COLUMNS_WITH(window, held)                                                                 \
     "id, triple, number, client, credential, package, " window ", state, billed, http_status, "    \
-    "status, trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, close_ms, failure, " \
-    held ", delivered, line"
+    "status, trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, close_ms, "          \
+    "failure, " held ", delivered, line"
 #define CALL_COLUMNS COLUMNS_WITH("number_window", "held")
 
 /* Their places in a row of CALL_COLUMNS; those up to HELD are also, plus 1, the places of what
@@ -78,20 +78,22 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
         "retain_until = excluded.retain_until, close_ms = excluded.close_ms, "
         "failure = excluded.failure, held = excluded.held WHERE state = 'reserved'",
     [JOURNAL_LET_GO] = "UPDATE calls SET held = 0, delivered = 0 WHERE id = ?1 AND held = 1",
-    [JOURNAL_DELIVER] = "UPDATE calls SET delivered = ?2 WHERE id = ?1 AND delivered = 0 "
-                        "AND state <> 'reserved' RETURNING line, number, state <> 'released', number_window",
+    [JOURNAL_DELIVER] =
+        "UPDATE calls SET delivered = ?2 WHERE id = ?1 AND delivered = 0 "
+        "AND state <> 'reserved' RETURNING line, number, state <> 'released', number_window",
     [JOURNAL_REDELIVER] = "UPDATE calls INDEXED BY calls_delivered SET delivered = 0 "
                           "WHERE delivered > 0 AND id >= ?1",
     [JOURNAL_UNDELIVERED] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_undelivered "
                             "WHERE delivered = 0 AND state <> 'reserved' AND line > ?1 "
                             "ORDER BY line LIMIT ?2",
-    [JOURNAL_NEWEST] = "SELECT all_of_them.number, last.line, last.id, last.number, last.number_window "
-                       "FROM "
-                       "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
-                       "WHERE delivered > 0) AS all_of_them LEFT JOIN "
-                       "(SELECT line, id, number, number_window FROM calls INDEXED BY calls_order "
-                       "WHERE delivered > 0 AND state <> 'released' "
-                       "ORDER BY delivered DESC LIMIT 1) AS last",
+    [JOURNAL_NEWEST] =
+        "SELECT all_of_them.number, last.line, last.id, last.number, last.number_window "
+        "FROM "
+        "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
+        "WHERE delivered > 0) AS all_of_them LEFT JOIN "
+        "(SELECT line, id, number, number_window FROM calls INDEXED BY calls_order "
+        "WHERE delivered > 0 AND state <> 'released' "
+        "ORDER BY delivered DESC LIMIT 1) AS last",
     [JOURNAL_SWEEP] = "DELETE FROM calls WHERE line IN (SELECT line FROM calls INDEXED BY "
                       "calls_delivered WHERE delivered > 0 AND id < ?1 AND line <> ?2 "
                       "ORDER BY id LIMIT ?3)",

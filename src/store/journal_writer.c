@@ -68,7 +68,8 @@ void journal_writer_close(struct journal_writer *writer) {
 static void write_outcome(struct journal_writer *writer, struct journal_outcome *outcome) {
     struct journal_books *books = &writer->books;
     if (writer->writing)
-        writer->writing = journal_books_end(books, outcome->settle, &outcome->repeated, &outcome->let_go);
+        writer->writing =
+            journal_books_end(books, outcome->settle, &outcome->repeated, &outcome->let_go);
     if (writer->writing && outcome->delivered)
         writer->writing = journal_books_deliver(books, &outcome->settle->id, &writer->newest);
     outcome->written = true;

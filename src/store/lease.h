@@ -16,10 +16,10 @@
 
 struct lease {
     struct digest triple;
-    struct ledger_id holder;  /* the call's id */
-    int64_t ends_at;          /* monotonic milliseconds */
-    uint64_t batch;           /* in which it was taken, or passed on; 0: neither */
-    struct ledger_id before;  /* all zero, or who had it before it was passed on, and till when */
+    struct ledger_id holder; /* the call's id */
+    int64_t ends_at;         /* monotonic milliseconds */
+    uint64_t batch;          /* in which it was taken, or passed on; 0: neither */
+    struct ledger_id before; /* all zero, or who had it before it was passed on, and till when */
     int64_t before_ends_at;
     struct op_list followers; /* admits, in the order in which they came */
     struct lease *earlier;

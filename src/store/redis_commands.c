@@ -41,7 +41,8 @@ bool redis_send_admit(struct redis_link *link, redis_replied *replied, void *arg
         redis_add_text(&arguments, "*");
     else
         redis_add(&arguments, seen->bytes, seen->size);
-    redis_add(&arguments, admit->after.bytes, has_id(&admit->after) ? sizeof admit->after.bytes : 0);
+    redis_add(&arguments, admit->after.bytes,
+              has_id(&admit->after) ? sizeof admit->after.bytes : 0);
     return redis_eval(link, replied, arg, REDIS_ADMIT, REDIS_NUMBER_KEYS, &arguments);
 }
 

@@ -14,9 +14,9 @@
 
 #include <string.h>
 
-#define VERSION   1
-#define HEAD_SIZE 40
-#define NEXT_SIZE (sizeof(struct ledger_id) + LEASE_SIZE)
+#define VERSION    1
+#define HEAD_SIZE  40
+#define NEXT_SIZE  (sizeof(struct ledger_id) + LEASE_SIZE)
 #define LEASE_SIZE 8
 
 static size_t encode_next(const struct redis_notice *notice, uint8_t *at) {

@@ -89,8 +89,7 @@ static enum store_outcome decide(struct sqlite_writer *writer, struct store_admi
 static enum store_outcome decide_next(struct sqlite_writer *writer, struct store_admit *admit,
                                       struct lease *lease) {
     int64_t now = clock_unix_ms(writer->clock);
-    enum store_outcome refused =
-        writer->writing ? refuse(writer, admit, false, now) : STORE_AWAY;
+    enum store_outcome refused = writer->writing ? refuse(writer, admit, false, now) : STORE_AWAY;
     if (refused != STORE_LEAD)
         return refused;
     int64_t ends_at = clock_monotonic_ms(writer->clock) + admit->lease_ms;

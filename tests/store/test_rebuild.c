@@ -81,8 +81,7 @@ static void an_answer_that_was_never_delivered_is_given(void **state) {
     intend(&rig, &call);
     assert_true(jrig_end(&rig, 0, &call));
     expect_rebuilt(shared, 1, 0);
-    redis_keys_of_number(&call.settle.number, &call.settle.triple, call.settle.window,
-                         keys);
+    redis_keys_of_number(&call.settle.number, &call.settle.triple, call.settle.window, keys);
     redisReply *reply = redis_server_ask(&shared->server, "GET %s", keys[REDIS_KEY_ANSWER].text);
     assert_int_equal(reply->type, REDIS_REPLY_STRING);
     assert_int_equal(reply->len, answer_encode(&call.settle.answer, bytes));

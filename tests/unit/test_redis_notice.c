@@ -157,9 +157,9 @@ static void the_longest_answer_fits(void **state) {
 
 static void what_is_cut_short_is_refused(void **state) {
     (void)state;
-    const struct redis_notice notices[] = {ordinary,
-                                           bare(REDIS_NOTICE_FAILED, FAILURE_UPSTREAM_TIMEOUT),
-                                           bare(REDIS_NOTICE_WITHDRAWN, FAILURE_NONE), passed(60000)};
+    const struct redis_notice notices[] = {
+        ordinary, bare(REDIS_NOTICE_FAILED, FAILURE_UPSTREAM_TIMEOUT),
+        bare(REDIS_NOTICE_WITHDRAWN, FAILURE_NONE), passed(60000)};
     for (size_t i = 0; i < COUNT(notices); i++) {
         uint8_t bytes[1 + REDIS_NOTICE_SIZE];
         struct redis_notice read;
@@ -207,7 +207,8 @@ static void what_is_not_known_is_refused(void **state) {
             bytes[cases[i].at] = (uint8_t)value;
             bool known = value >= cases[i].least && value <= cases[i].most;
             /* Without what it says it has behind it it is none. */
-            if (cases[i].at == 2 && (value == REDIS_NOTICE_ANSWERED || value == REDIS_NOTICE_PASSED))
+            if (cases[i].at == 2 &&
+                (value == REDIS_NOTICE_ANSWERED || value == REDIS_NOTICE_PASSED))
                 known = false;
             if (decode(bytes, size, &read) != known)
                 fail_msg("byte %zu is %d", cases[i].at, value);
