@@ -165,8 +165,6 @@ static inline int64_t closed_until(const struct scene *scene) {
 
 /* --- notices --- */
 
-/* --- notices --- */
-
 struct listener {
     struct link_rig rig;
     struct redis_notice notices[4];
