@@ -86,7 +86,8 @@ void breakers_marked(void *arg, const char *credential, enum credential_mark mar
     if (mark == CREDENTIAL_GOOD)
         breaker_close(breakers->board, BREAKER_CREDENTIAL, credential);
     else if (mark != CREDENTIAL_EXHAUSTED && mark != CREDENTIAL_EXPIRED)
-        breaker_open(breakers->board, BREAKER_CREDENTIAL, credential, breakers->refused_for_ms);
+        breaker_open(breakers->board, BREAKER_CREDENTIAL, credential, breakers->refused_for_ms,
+                     FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
 }
 
 void breakers_set(struct breakers *breakers, const struct config *config,

@@ -252,7 +252,7 @@ static void fail_without_way(struct flight *flight, const struct directory_snaps
     struct waiter_end end = {.failure = flight->failure,
                              .retry_after_s = (step->wait_ms + 999) / 1000};
     if (end.failure == FAILURE_NONE)
-        end.failure = step->barred ? FAILURE_UPSTREAM_UNAVAILABLE : snapshot->no_plan;
+        end.failure = step->barred != FAILURE_NONE ? step->barred : snapshot->no_plan;
     fail_flight(flight, end);
 }
 
@@ -320,11 +320,11 @@ static void judge_breakers(struct flight *flight, const struct upstream_outcome 
     leave_breakers(flight, course->of_provider, course->of_credential);
     if (course->mark != CREDENTIAL_GOOD) {
         breaker_open(verifier->parts.breakers, BREAKER_CREDENTIAL, credential,
-                     verifier->parts.config->upstream_refused_for_ms);
+                     verifier->parts.config->upstream_refused_for_ms, course->failure);
         directory_mark(directory_of(verifier->parts.directory), credential, course->mark);
     } else if (outcome->retry_after_ms > 0) {
         breaker_open(verifier->parts.breakers, BREAKER_CREDENTIAL, credential,
-                     outcome->retry_after_ms);
+                     outcome->retry_after_ms, FAILURE_UPSTREAM_UNAVAILABLE);
     }
 }
 

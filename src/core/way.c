@@ -11,14 +11,26 @@ static bool is_avoided(const struct way *way, const char *credential) {
     return false;
 }
 
+static void note_bar(struct way_step *step, const struct breaker_bar *bar) {
+    step->barred = bar->why;
+    if (bar->wait_ms > 0 && (step->wait_ms == 0 || bar->wait_ms < step->wait_ms))
+        step->wait_ms = bar->wait_ms;
+}
+
 static bool is_usable(const struct way *way, const struct way_offer *offer,
-                      const struct budget_line *line) {
-    return !is_avoided(way, line->credential) &&
-           breaker_lets_pass(offer->breakers, BREAKER_CREDENTIAL, line->credential);
+                      const struct budget_line *line, struct way_step *step) {
+    struct breaker_bar bar;
+    if (is_avoided(way, line->credential))
+        return false;
+    if (breaker_lets_pass(offer->breakers, BREAKER_CREDENTIAL, line->credential, &bar))
+        return true;
+    note_bar(step, &bar);
+    return false;
 }
 
 /* The plan itself where all of it can be used, as it mostly can. NULL: no memory. */
-static struct budget_plan *cut_plan(const struct way *way, const struct way_offer *offer) {
+static struct budget_plan *cut_plan(const struct way *way, const struct way_offer *offer,
+                                    struct way_step *step) {
     struct budget_plan *whole = offer->plan;
     struct budget_plan *cut = budget_plan_new(whole->count);
     if (cut == NULL)
@@ -27,7 +39,7 @@ static struct budget_plan *cut_plan(const struct way *way, const struct way_offe
     cut->count = 0;
     for (int i = 0; i < whole->count; i++) {
         const struct budget_line *line = &whole->lines[i];
-        if (line->provider == way->provider && is_usable(way, offer, line))
+        if (line->provider == way->provider && is_usable(way, offer, line, step))
             cut->lines[cut->count++] = *line;
     }
     if (cut->count < whole->count)
@@ -37,35 +49,24 @@ static struct budget_plan *cut_plan(const struct way *way, const struct way_offe
     return whole;
 }
 
-static bool has_lines(const struct way_offer *offer, int provider) {
-    for (int i = 0; i < offer->plan->count; i++) {
-        if (offer->plan->lines[i].provider == provider)
-            return true;
-    }
+static bool enter(const struct way *way, const struct way_offer *offer, struct way_step *step) {
+    struct breaker_bar bar = {.why = FAILURE_UPSTREAM_UNAVAILABLE};
+    if (breaker_enter(offer->breakers, BREAKER_PROVIDER, offer->providers[way->provider],
+                      &step->pass, &bar.wait_ms))
+        return true;
+    note_bar(step, &bar);
     return false;
-}
-
-static void note_barred(struct way_step *step, int64_t wait_ms) {
-    step->barred = true;
-    if (wait_ms > 0 && (step->wait_ms == 0 || wait_ms < step->wait_ms))
-        step->wait_ms = wait_ms;
 }
 
 /* False: not this one. */
 static bool try_provider(const struct way *way, const struct way_offer *offer,
                          struct way_step *step) {
-    int64_t wait_ms = 0;
-    if (!has_lines(offer, way->provider))
-        return false;
-    struct budget_plan *plan = cut_plan(way, offer);
-    if (plan != NULL && plan->count > 0 &&
-        breaker_enter(offer->breakers, BREAKER_PROVIDER, offer->providers[way->provider],
-                      &step->pass, &wait_ms)) {
+    struct budget_plan *plan = cut_plan(way, offer, step);
+    if (plan != NULL && plan->count > 0 && enter(way, offer, step)) {
         step->plan_owned = plan;
         return true;
     }
     budget_plan_release(plan);
-    note_barred(step, wait_ms);
     return false;
 }
 

@@ -36,8 +36,9 @@ struct way_offer {
 struct way_step {
     struct budget_plan *plan_owned; /* only lines of the provider; one reference */
     struct breaker_pass pass;       /* of the provider's breaker, to be given back */
-    bool barred;                    /* out, where there is none: a breaker was why */
-    int64_t wait_ms;                /* then: how long it is no use to ask again; 0: unknown */
+    enum failure barred; /* where there is none: what the breakers say; FAILURE_NONE: they do not
+                            bar the way */
+    int64_t wait_ms;     /* then: how long it is no use to ask again; 0: unknown */
 };
 
 /* The provider to ask now, at or behind the one it has come to. False: there is none, or no memory.

@@ -32,6 +32,7 @@ struct breaker {
     uint64_t generation; /* of the state; no two of a board are the same */
     bool told;           /* opened by breaker_open: one probe at a time, and not by the share */
     int64_t since_ms;    /* of the state */
+    enum failure why;    /* what breaker_open was told */
     int64_t until_ms;    /* OPEN; FOR_EVER: until something changes */
     int64_t probes_out;  /* HALF_OPEN */
     int64_t probes_good;
@@ -282,13 +283,17 @@ bool breaker_enter(struct breaker_board *board, enum breaker_kind kind, const ch
     return may;
 }
 
-bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind,
-                       const char *name) {
+bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name,
+                       struct breaker_bar *bar) {
     pthread_mutex_lock(board->lock);
+    int64_t now_ms = clock_monotonic_ms(board->clock);
     const struct breaker *breaker = find(board, kind, name);
-    bool may =
-        breaker == NULL || has_room(board, breaker) ||
-        (breaker->state == BREAKER_OPEN && breaker->until_ms <= clock_monotonic_ms(board->clock));
+    bool may = breaker == NULL || has_room(board, breaker) ||
+               (breaker->state == BREAKER_OPEN && breaker->until_ms <= now_ms);
+    if (!may) {
+        bar->why = breaker->told ? breaker->why : FAILURE_UPSTREAM_UNAVAILABLE;
+        bar->wait_ms = wait_of(board, breaker, now_ms);
+    }
     pthread_mutex_unlock(board->lock);
     return may;
 }
@@ -311,7 +316,7 @@ void breaker_leave(struct breaker_board *board, struct breaker_pass *pass, enum 
 }
 
 void breaker_open(struct breaker_board *board, enum breaker_kind kind, const char *name,
-                  int64_t for_ms) {
+                  int64_t for_ms, enum failure why) {
     pthread_mutex_lock(board->lock);
     struct breaker *breaker = find(board, kind, name);
     if (breaker != NULL) {
@@ -322,6 +327,7 @@ void breaker_open(struct breaker_board *board, enum breaker_kind kind, const cha
         else if (after(now_ms, for_ms) > breaker->until_ms)
             breaker->until_ms = after(now_ms, for_ms);
         breaker->told = true;
+        breaker->why = why;
     }
     pthread_mutex_unlock(board->lock);
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/failure.h"
 #include "runtime/clock.h"
 #include "runtime/text.h"
 
@@ -80,15 +81,22 @@ bool breaker_board_set(struct breaker_board *board, const struct breaker_setting
 bool breaker_enter(struct breaker_board *board, enum breaker_kind kind, const char *name,
                    struct breaker_pass *pass, int64_t *wait_ms) __attribute__((warn_unused_result));
 
-/* Whether breaker_enter would say yes, without a pass. */
-bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name);
+/* Why there is no way. */
+struct breaker_bar {
+    enum failure why; /* as breaker_open was told, or FAILURE_UPSTREAM_UNAVAILABLE */
+    int64_t wait_ms;  /* as of breaker_enter */
+};
+
+/* Whether breaker_enter would say yes, without a pass. `bar` is filled if not. */
+bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name,
+                       struct breaker_bar *bar);
 
 void breaker_leave(struct breaker_board *board, struct breaker_pass *pass, enum breaker_vote vote);
 
 /* Opens it at once: for `for_ms`, then one probe at a time may go out; -1: until breaker_board_set
  * forgets it or breaker_close. */
 void breaker_open(struct breaker_board *board, enum breaker_kind kind, const char *name,
-                  int64_t for_ms);
+                  int64_t for_ms, enum failure why);
 /* Something changed at it: it may be asked again. NULL: all of the kind. */
 void breaker_close(struct breaker_board *board, enum breaker_kind kind, const char *name);
 

@@ -337,8 +337,8 @@ static bool package_fires(void) {
 
 static void a_breaker_is_told_of(void **state) {
     (void)state;
-    breaker_open(board, BREAKER_CREDENTIAL, "main", 500);
-    breaker_open(board, BREAKER_PROVIDER, "guide", 500);
+    breaker_open(board, BREAKER_CREDENTIAL, "main", 500, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 500, FAILURE_UPSTREAM_UNAVAILABLE);
     wait_until(breaker_fires, "the breaker's alert");
     breaker_close(board, BREAKER_PROVIDER, "guide");
     board_ms += ALERT_CLOSED_MS - 1;

@@ -14,6 +14,13 @@
 #define WINDOW_MS   10000
 #define OPEN_FOR_MS 5000
 
+static bool lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name) {
+    struct breaker_bar bar = {.wait_ms = 0};
+    bool may = breaker_lets_pass(board, kind, name, &bar);
+    assert_int_equal(may, bar.wait_ms == 0);
+    return may;
+}
+
 static _Atomic int64_t now_ms;
 
 static int64_t fake_now(const struct clock *clock) {
@@ -69,7 +76,7 @@ static struct breaker_view guide(struct breaker_board *board) {
 static struct breaker_pass enter(struct breaker_board *board) {
     struct breaker_pass pass;
     int64_t wait_ms = -2;
-    assert_true(breaker_lets_pass(board, BREAKER_PROVIDER, "guide"));
+    assert_true(lets_pass(board, BREAKER_PROVIDER, "guide"));
     assert_true(breaker_enter(board, BREAKER_PROVIDER, "guide", &pass, &wait_ms));
     assert_int_equal(wait_ms, 0);
     return pass;
@@ -78,7 +85,7 @@ static struct breaker_pass enter(struct breaker_board *board) {
 static void refuse(struct breaker_board *board, int64_t expected_ms) {
     struct breaker_pass pass;
     int64_t wait_ms = -2;
-    assert_false(breaker_lets_pass(board, BREAKER_PROVIDER, "guide"));
+    assert_false(lets_pass(board, BREAKER_PROVIDER, "guide"));
     assert_false(breaker_enter(board, BREAKER_PROVIDER, "guide", &pass, &wait_ms));
     assert_int_equal(wait_ms, expected_ms);
     breaker_leave(board, &pass, BREAKER_BAD); /* of none: changes nothing */
@@ -161,7 +168,7 @@ static void without_a_share_it_never_opens_by_itself(void **state) {
     struct breaker_board *board = make_with(settings);
     call_often(board, BREAKER_BAD, 100);
     assert_int_equal(guide(board).state, BREAKER_CLOSED);
-    breaker_open(board, BREAKER_PROVIDER, "guide", 10);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 10, FAILURE_UPSTREAM_UNAVAILABLE);
     refuse(board, 10);
     now_ms += 10;
     call(board, BREAKER_BAD);
@@ -288,11 +295,12 @@ static void passes_of_an_earlier_state_change_nothing(void **state) {
 static void told_to_it_opens_for_a_while(void **state) {
     (void)state;
     struct breaker_board *board = make();
-    breaker_open(board, BREAKER_PROVIDER, "guide", 700);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 700, FAILURE_UPSTREAM_UNAVAILABLE);
     refuse(board, 700);
-    breaker_open(board, BREAKER_PROVIDER, "guide", 300); /* the longer one holds */
+    breaker_open(board, BREAKER_PROVIDER, "guide", 300,
+                 FAILURE_UPSTREAM_UNAVAILABLE); /* the longer one holds */
     refuse(board, 700);
-    breaker_open(board, BREAKER_PROVIDER, "guide", 900);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 900, FAILURE_UPSTREAM_UNAVAILABLE);
     refuse(board, 900);
     assert_int_equal(guide(board).opened, 1);
     now_ms += 900;
@@ -315,8 +323,8 @@ static void told_to_it_opens_for_a_while(void **state) {
 static void told_to_it_opens_until_something_changes(void **state) {
     (void)state;
     struct breaker_board *board = make();
-    breaker_open(board, BREAKER_PROVIDER, "guide", -1);
-    breaker_open(board, BREAKER_PROVIDER, "guide", 10);
+    breaker_open(board, BREAKER_PROVIDER, "guide", -1, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 10, FAILURE_UPSTREAM_UNAVAILABLE);
     refuse(board, -1);
     now_ms += INT64_C(1000) * 24 * 60 * 60 * 1000;
     refuse(board, -1);
@@ -330,16 +338,17 @@ static void told_to_it_opens_until_something_changes(void **state) {
 static void one_or_all_of_a_kind_are_closed(void **state) {
     (void)state;
     struct breaker_board *board = make();
-    breaker_open(board, BREAKER_PROVIDER, "guide", -1);
-    breaker_open(board, BREAKER_CREDENTIAL, "main", -1);
-    breaker_open(board, BREAKER_CREDENTIAL, "second", -1);
-    breaker_open(board, BREAKER_CREDENTIAL, "guide", -1); /* there is none */
+    breaker_open(board, BREAKER_PROVIDER, "guide", -1, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_CREDENTIAL, "main", -1, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_CREDENTIAL, "second", -1, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_CREDENTIAL, "guide", -1,
+                 FAILURE_UPSTREAM_UNAVAILABLE); /* there is none */
     breaker_close(board, BREAKER_CREDENTIAL, "main");
-    assert_true(breaker_lets_pass(board, BREAKER_CREDENTIAL, "main"));
-    assert_false(breaker_lets_pass(board, BREAKER_CREDENTIAL, "second"));
+    assert_true(lets_pass(board, BREAKER_CREDENTIAL, "main"));
+    assert_false(lets_pass(board, BREAKER_CREDENTIAL, "second"));
     breaker_close(board, BREAKER_CREDENTIAL, NULL);
-    assert_true(breaker_lets_pass(board, BREAKER_CREDENTIAL, "second"));
-    assert_false(breaker_lets_pass(board, BREAKER_PROVIDER, "guide"));
+    assert_true(lets_pass(board, BREAKER_CREDENTIAL, "second"));
+    assert_false(lets_pass(board, BREAKER_PROVIDER, "guide"));
     breaker_board_free(board);
 }
 
@@ -383,7 +392,7 @@ static void a_name_that_is_not_there_may_pass(void **state) {
         assert_int_equal(pass.index, -1);
         breaker_leave(board, &pass, BREAKER_BAD);
     }
-    assert_true(breaker_lets_pass(board, BREAKER_PROVIDER, "other"));
+    assert_true(lets_pass(board, BREAKER_PROVIDER, "other"));
     breaker_board_free(board);
 }
 
@@ -394,8 +403,8 @@ static void other_settings_keep_states_and_passes(void **state) {
     now_ms += OPEN_FOR_MS;
     struct breaker_pass first = enter(board);
     struct breaker_pass second = enter(board);
-    breaker_open(board, BREAKER_CREDENTIAL, "second", -1);
-    breaker_open(board, BREAKER_CREDENTIAL, "main", -1);
+    breaker_open(board, BREAKER_CREDENTIAL, "second", -1, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_CREDENTIAL, "main", -1, FAILURE_UPSTREAM_UNAVAILABLE);
     const struct breaker_name other[] = {
         {BREAKER_CREDENTIAL, "third", false},  {BREAKER_CREDENTIAL, "second", false},
         {BREAKER_CREDENTIAL, "second", false}, {BREAKER_CREDENTIAL, "main", true},
@@ -453,12 +462,12 @@ static void turned_off_it_closes_but_where_it_was_told_to(void **state) {
     (void)state;
     struct breaker_board *board = make();
     open_it(board);
-    breaker_open(board, BREAKER_CREDENTIAL, "main", -1);
+    breaker_open(board, BREAKER_CREDENTIAL, "main", -1, FAILURE_UPSTREAM_UNAVAILABLE);
     struct breaker_settings settings = usual;
     settings.failures = 0;
     assert_true(breaker_board_set(board, &settings, names, 3));
     call(board, BREAKER_BAD);
-    assert_false(breaker_lets_pass(board, BREAKER_CREDENTIAL, "main"));
+    assert_false(lets_pass(board, BREAKER_CREDENTIAL, "main"));
     breaker_board_free(board);
 }
 
@@ -530,7 +539,7 @@ static void threads_do_not_lose_a_probe(void **state) {
     for (int i = 0; i < 200; i++) {
         assert_int_equal(breaker_look(board, views, 3), 3);
         assert_true(breaker_board_set(board, &usual, names, 3));
-        breaker_open(board, BREAKER_CREDENTIAL, "main", 1);
+        breaker_open(board, BREAKER_CREDENTIAL, "main", 1, FAILURE_UPSTREAM_UNAVAILABLE);
         breaker_close(board, BREAKER_CREDENTIAL, NULL);
     }
     for (int i = 0; i < THREADS; i++)
@@ -539,7 +548,7 @@ static void threads_do_not_lose_a_probe(void **state) {
     assert_in_range(guide(board).opened, 1, THREADS * ROUNDS);
     now_ms += OPEN_FOR_MS;
     if (guide(board).state == BREAKER_CLOSED)
-        breaker_open(board, BREAKER_PROVIDER, "guide", 0);
+        breaker_open(board, BREAKER_PROVIDER, "guide", 0, FAILURE_UPSTREAM_UNAVAILABLE);
     call_often(board, BREAKER_GOOD, 2);
     assert_int_equal(guide(board).state, BREAKER_CLOSED);
     breaker_board_free(board);

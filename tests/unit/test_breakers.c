@@ -116,8 +116,10 @@ static void write_mark(struct house *house, const char *id, enum credential_mark
 }
 
 static void open_both(struct house *house, int64_t for_ms) {
-    breaker_open(house->breakers.board, BREAKER_CREDENTIAL, "main", for_ms);
-    breaker_open(house->breakers.board, BREAKER_CREDENTIAL, "second", for_ms);
+    breaker_open(house->breakers.board, BREAKER_CREDENTIAL, "main", for_ms,
+                 FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(house->breakers.board, BREAKER_CREDENTIAL, "second", for_ms,
+                 FAILURE_UPSTREAM_UNAVAILABLE);
 }
 
 /* "guide main! second": those that are open have a mark. */

@@ -87,7 +87,7 @@ static void assert_leads(struct scene *scene, const char *expected) {
 }
 
 static void break_provider(const struct scene *scene, const char *name) {
-    breaker_open(scene->offer.breakers, BREAKER_PROVIDER, name, 5000);
+    breaker_open(scene->offer.breakers, BREAKER_PROVIDER, name, 5000, FAILURE_UPSTREAM_UNAVAILABLE);
 }
 
 static void it_goes_down_the_order(void **state) {
@@ -99,7 +99,7 @@ static void it_goes_down_the_order(void **state) {
     assert_false(way_has_other(&scene->way, &scene->offer, NULL));
     way_pass_on(&scene->way);
     assert_leads(scene, "");
-    assert_false(scene->step.barred);
+    assert_int_equal(scene->step.barred, FAILURE_NONE);
 }
 
 static void a_whole_plan_is_not_copied(void **state) {
@@ -124,7 +124,8 @@ static void a_refused_code_is_not_asked_again(void **state) {
 
 static void breakers_bar_the_way(void **state) {
     struct scene *scene = *state;
-    breaker_open(scene->offer.breakers, BREAKER_CREDENTIAL, "a", 3000);
+    breaker_open(scene->offer.breakers, BREAKER_CREDENTIAL, "a", 3000,
+                 FAILURE_UPSTREAM_UNAVAILABLE);
     assert_leads(scene, "guide: b");
     break_provider(scene, "guide");
     assert_leads(scene, "third: c");
@@ -132,7 +133,7 @@ static void breakers_bar_the_way(void **state) {
     test_now_ms += 1000;
     break_provider(scene, "third");
     assert_leads(scene, "");
-    assert_true(scene->step.barred);
+    assert_int_equal(scene->step.barred, FAILURE_UPSTREAM_UNAVAILABLE);
     assert_int_equal(scene->step.wait_ms, 4000);
 }
 
