@@ -17,7 +17,8 @@ static const char fault_long[] = "it is too long";
 static const char fault_quote[] = "a quote is opened and never closed";
 static const char fault_encoding[] = "it is not text in the file's encoding";
 static const char fault_json[] = "it is not one JSON object";
-static const char fault_field[] = "name, ID number or mobile number is missing or is no text";
+static const char fault_field[] =
+    "name, ID number or mobile number is missing, too long, or no text";
 static const char fault_id[] = "its id is longer than 128 bytes, or is not one line of text";
 
 /* --- records --- */
@@ -248,6 +249,14 @@ static enum batch_column column_of(struct csv_field field) {
     return BATCH_COLUMNS;
 }
 
+/* How it is called first. */
+static const char *heading_of(int column) {
+    const struct heading *heading = headings;
+    while (heading->column != (enum batch_column)column)
+        heading++;
+    return heading->text;
+}
+
 static bool take_headings(struct batch_input *input, const struct csv_row *row,
                           struct complaint *complaint) {
     for (int i = 0; i < BATCH_COLUMNS; i++)
@@ -265,7 +274,7 @@ static bool take_headings(struct batch_input *input, const struct csv_row *row,
             return complain(complaint,
                             "the file's first row has no heading %s: it must have name, "
                             "idCard and mobile (or 姓名, 身份证号, 手机号)",
-                            headings[2 * i].text);
+                            heading_of(i));
     }
     return true;
 }
