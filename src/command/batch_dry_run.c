@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "command/batch_report.h"
 #include "core/digest.h"
 #include "runtime/clock.h"
 
@@ -24,6 +25,7 @@ struct dry_run {
     struct batch_input *input;
     struct digest_key key;
     struct set seen;
+    struct batch_progress progress;
     int today;
     int64_t lines;
     int64_t malformed;
@@ -133,9 +135,9 @@ static bool reply(void *arg, const struct batch_line *line, const struct service
 }
 
 static bool tick(void *arg, int64_t now_ms, struct complaint *complaint) {
-    (void)arg;
-    (void)now_ms;
+    struct dry_run *dry = arg;
     (void)complaint;
+    batch_progress_show(&dry->progress, now_ms, dry->lines, 0);
     return true;
 }
 
@@ -213,9 +215,10 @@ int batch_dry_run(struct run *run, struct batch_input *input, const struct batch
     asking->reply = reply;
     asking->tick = tick;
     asking->arg = &dry;
-    int code = batch_run_all(asking, &run->complaint) == BATCH_ALL_ASKED
-                   ? conclude(run, &dry, price)
-                   : COMMAND_FAILED;
+    dry.progress = batch_progress_begin(clock_monotonic_ms(&clock_system), 0, input->rows, price);
+    enum batch_end end = batch_run_all(asking, &run->complaint);
+    batch_progress_end(&dry.progress);
+    int code = end == BATCH_ALL_ASKED ? conclude(run, &dry, price) : COMMAND_FAILED;
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(&dry.key, sizeof dry.key);
     free(dry.seen.places);

@@ -165,7 +165,7 @@ static const char *read_csv(struct batch_input *input, size_t size, struct batch
             return fault;
     }
     for (int i = 0; i < BATCH_ID; i++) {
-        if (!find_field(input, &row, i, &field) ||
+        if (!find_field(input, &row, (enum batch_column)i, &field) ||
             !triple_set(&line->triple, (enum triple_field)i, field.at, field.size))
             return fault_field;
     }
@@ -395,6 +395,10 @@ enum batch_step batch_input_next(struct batch_input *input, struct batch_line *l
         if (!ferror(input->file))
             return BATCH_END;
         complain(complaint, "the file cannot be read: %s", strerror(errno));
+        return BATCH_UNREADABLE;
+    }
+    if (line->number > input->lines) {
+        complain(complaint, "the file has grown while it was read");
         return BATCH_UNREADABLE;
     }
     line->fault = read_line(input, line);

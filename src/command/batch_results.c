@@ -166,7 +166,6 @@ static bool was_paid(const struct batch_result *result) {
 static void count(struct batch_results *results, const struct batch_result *result) {
     bool failed = result->code[0] != '\0';
     results->done[result->line / BITS] |= (uint8_t)(1 << result->line % BITS);
-    results->billed += was_paid(result);
     results->doubtful += failed && was_paid(result);
     results->failed += failed;
     results->answered += !failed;

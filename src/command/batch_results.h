@@ -50,7 +50,6 @@ struct batch_results {
     uint8_t *done;    /* a bit for each line of the input */
     int64_t answered; /* in the whole file */
     int64_t failed;
-    int64_t billed;   /* true, or unknown */
     int64_t doubtful; /* without an answer, and perhaps paid for */
     struct batch_tally by_result;
     struct batch_tally by_source;

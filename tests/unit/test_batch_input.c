@@ -124,6 +124,21 @@ static void a_line_too_long_is_skipped(void **state) {
     assert_lines(file, sizeof file, "2[!] 3[|李四|310000196002290006|13800099002]", 2);
 }
 
+/* Lines beyond those that were counted have no place where their state is kept. */
+static void a_file_that_grows_is_told(void **state) {
+    (void)state;
+    struct batch_line line;
+    struct complaint complaint = {""};
+    const char *path = scratch_text("in", "name,idCard,mobile\n" ZHANG "\n");
+    assert_true(batch_input_open(&input, path, &complaint));
+    scratch_text("in", "name,idCard,mobile\n" ZHANG "\n" ZHANG "\n" ZHANG "\n");
+    assert_true(batch_input_rewind(&input, &complaint));
+    while (batch_input_next(&input, &line, &complaint) == BATCH_LINE) {
+    }
+    assert_non_null(strstr(complaint.text, "grown"));
+    batch_input_close(&input);
+}
+
 static void what_is_no_batch_is_refused(void **state) {
     (void)state;
     static const struct {
@@ -154,6 +169,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_id_is_one_line_of_text, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(a_line_too_long_is_skipped, scratch_setup,
                                         scratch_teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_grows_is_told, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_batch_is_refused, scratch_setup,
                                         scratch_teardown),
     };

@@ -760,6 +760,7 @@ int main(void) {
         TEST(test_which_settings_file),
         TEST(test_large_file),
         TEST(test_environment_refusals),
+        TEST(test_a_key_is_no_setting),
         TEST(test_long_variable_name),
         TEST(test_kubernetes_is_passed_over),
         TEST(test_ca_file_is_no_file_form),
