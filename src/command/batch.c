@@ -156,7 +156,7 @@ static int conclude(struct batch *batch, enum batch_end end) {
         complain(&run->complaint, "stopped: %s\nThe same command goes on where it stopped.",
                  why.text);
     else if (batch->results.answered < batch->input->rows)
-        complain(&run->complaint, "%lld lines have no answer",
+        complain(&run->complaint, "lines without an answer: %lld",
                  (long long)(batch->input->rows - batch->results.answered));
     else
         return COMMAND_DONE;

@@ -198,7 +198,7 @@ static int conclude(struct run *run, const struct dry_run *dry, const struct bat
         print_human(dry, price);
     if (dry->failed == 0)
         return COMMAND_DONE;
-    complain(&run->complaint, "of %lld questions it was not found out what they would cost",
+    complain(&run->complaint, "questions of which it was not found out what they cost: %lld",
              (long long)dry->failed);
     return COMMAND_FAILED;
 }

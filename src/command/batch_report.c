@@ -54,7 +54,7 @@ void batch_progress_show(struct batch_progress *progress, int64_t now_ms, int64_
     progress->shown_ms = now_ms;
     format_spend(progress->price, billed, spend);
     format_left(progress, now_ms, done, left, sizeof left);
-    fprintf(stderr, "%s%lld of %lld, %.1f a second, %lld calls billed%s%s%s",
+    fprintf(stderr, "%s%lld of %lld, %.1f a second, calls billed: %lld%s%s%s",
             progress->terminal ? CLEAR_LINE : "", (long long)done, (long long)progress->total,
             (double)(done - progress->begun_with) * SECOND_MS / (double)past_ms, (long long)billed,
             spend, left, progress->terminal ? "" : "\n");
@@ -79,15 +79,14 @@ static void print_human(const struct batch_summary *summary) {
     const struct batch_results *results = summary->results;
     char spend[SPEND_SIZE];
     format_spend(summary->price, summary->billed, spend);
-    printf("%lld of %lld lines have an answer; %lld calls billed in this run%s\n",
+    printf("%lld of %lld lines have an answer; calls billed in this run: %lld%s\n",
            (long long)results->answered, (long long)summary->rows, (long long)summary->billed,
            spend);
     print_tally("result", &results->by_result);
     print_tally("source", &results->by_source);
     print_tally("problem", &results->by_code);
     if (results->doubtful > 0)
-        printf("%lld lines have no answer and may have been paid for: only --retry-unknown asks "
-               "them again\n",
+        printf("Without an answer, and perhaps paid for: %lld; only --retry-unknown asks again\n",
                (long long)results->doubtful);
     printf("The results are in %s\n", results->path);
 }

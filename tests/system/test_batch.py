@@ -83,7 +83,7 @@ def test_lines_that_cannot_be_asked_are_named(start, sandbox, people, questions,
     out, err = command(server, "batch", questions, "--output", output, code=1)
     rows = rows_of(output)
     assert [rows[line]["code"] for line in range(2, 6)] == ["", "", *["malformed_request"] * 2]
-    assert "line 4: " in err and "line 5: " in err and "2 lines have no answer" in err
+    assert "line 4: " in err and "line 5: " in err and "without an answer: 2" in err
     assert "2 of 4 lines have an answer" in out and sandbox.calls() == 2
     command(server, "batch", questions, "--output", output, code=1)
     assert len(rows_of(output)) == 4
@@ -144,7 +144,7 @@ def test_what_may_have_been_paid_is_not_asked_again(start, sandbox, people, ques
     row = rows_of(output)[3]
     assert (row["billed"], row["id"], row["result"]) == ("unknown", "n1", "") and row["code"]
     out, err = command(server, "batch", questions, "--output", output, code=1)
-    assert "--retry-unknown" in out and "1 lines have no answer" in err and sandbox.calls() == 4
+    assert "--retry-unknown" in out and "without an answer: 1" in err and sandbox.calls() == 4
     assert told(server, "batch", questions, "--output", output, "--retry-unknown")["answered"] == 4
     assert len(rows_of(output)) == 4 and sandbox.calls() == 5
 
