@@ -407,7 +407,10 @@ bool batch_results_add(struct batch_results *results, const struct batch_result 
         add_csv_row(&text, &copy);
     else
         add_json_row(&text, &copy);
-    if (!write_all(results->fd, row, text.size))
+    if (results->broken)
+        return complain(complaint, "%s could not be written before", results->path);
+    results->broken = !write_all(results->fd, row, text.size);
+    if (results->broken)
         return complain_of_writing(results, complaint);
     count(results, result);
     results->unsynced = true;

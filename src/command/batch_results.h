@@ -54,6 +54,7 @@ struct batch_results {
     struct batch_tally by_result;
     struct batch_tally by_source;
     struct batch_tally by_code;
+    bool broken; /* a row could not be written whole: nothing may stand behind it */
     bool unsynced;
     int64_t synced_ms;
 };
@@ -66,7 +67,7 @@ bool batch_results_open(struct batch_results *results, const char *path,
 
 bool batch_results_has(const struct batch_results *results, int64_t line);
 
-/* Writes the row. */
+/* Writes the row. After one that failed none is written. */
 bool batch_results_add(struct batch_results *results, const struct batch_result *result,
                        struct complaint *complaint) __attribute__((warn_unused_result));
 

@@ -1,8 +1,10 @@
 /* The results of a batch: what a file says when it is opened again after an interruption. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -167,6 +169,27 @@ static void one_at_a_time(void **state) {
     close_results();
 }
 
+/* What is half a row is cut at the next opening, and so must be the last. */
+static void nothing_is_written_behind_half_a_row(void **state) {
+    (void)state;
+    struct complaint complaint;
+    struct rlimit limit;
+    const char *path = scratch_path("out");
+    assert_true(open_results(path, false, &complaint));
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {sizeof HEADING + 5, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_false(batch_results_add(&results, &answer, &complaint));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_false(batch_results_add(&results, &answer, &complaint));
+    assert_int_equal(results.answered, 0);
+    close_results();
+    assert_true(open_results(path, false, &complaint));
+    close_results();
+    assert_file(path, HEADING);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_are_found_again, setup, scratch_teardown),
@@ -175,6 +198,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_may_be_paid_is_not_asked_again, setup,
                                         scratch_teardown),
         cmocka_unit_test_setup_teardown(others_files_are_left_alone, setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_written_behind_half_a_row, setup,
+                                        scratch_teardown),
         cmocka_unit_test_setup_teardown(one_at_a_time, setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
