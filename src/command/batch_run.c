@@ -209,14 +209,13 @@ static void wait_again(struct running *running, struct slot *slot, int64_t pause
 }
 
 static void take_unreachable(struct running *running, struct slot *slot) {
-    const struct service_client *client = running->run->client;
     struct complaint why;
     if (running->replied && now_ms() - running->replied_ms < UNREACHED_MOST_MS) {
         wait_again(running, slot, UNREACHED_PAUSE_MS);
         return;
     }
     complain(&why, "the service cannot be reached at %s: does it run, and with these settings?",
-             client->socket_path != NULL ? client->socket_path : client->url);
+             service_client_place(running->run->client));
     stop(running, &why);
     free_slot(running, slot);
 }
@@ -277,6 +276,14 @@ static void take_reply(struct running *running, struct slot *slot) {
         take_refusal(running, slot);
 }
 
+static void take_foreign(struct running *running, struct slot *slot) {
+    struct complaint why;
+    complain(&why, "what answers at %s is not sanyao (HTTP %ld)",
+             service_client_place(running->run->client), slot->ask.status);
+    stop(running, &why);
+    free_slot(running, slot);
+}
+
 /* Something else than sanyao, or a sanyao that has died, must not have all lines. */
 static void take_loss(struct running *running, struct slot *slot) {
     running->run->billed++;
@@ -295,6 +302,9 @@ static void take_end(struct running *running, struct slot *slot, CURLcode code) 
         break;
     case SERVICE_UNREACHABLE:
         take_unreachable(running, slot);
+        break;
+    case SERVICE_FOREIGN:
+        take_foreign(running, slot);
         break;
     case SERVICE_LOST:
         take_loss(running, slot);

@@ -14,7 +14,9 @@
 #define KEY_VARIABLE       "SANYAO_KEY"
 #define UNIX_PREFIX        "unix:"
 #define CONNECT_TIMEOUT_MS 3000L
-#define IDLE_MOST_S        10L    /* of a connection that is used again */
+#define IDLE_MOST_S        10L /* of a connection that is used again */
+#define REFUSED_FIRST      400
+#define REFUSED_LAST       499
 #define PATIENCE_MS        30000L /* beyond what the service itself may take */
 
 /* --- where it is --- */
@@ -191,12 +193,18 @@ enum service_outcome service_ask_end(struct service_ask *ask, CURLcode code) {
     ask->retry_after_s = after;
     if (code == CURLE_OK && json_scan_strict(ask->body, ask->size))
         return SERVICE_REPLIED;
+    if (code == CURLE_OK && ask->status >= REFUSED_FIRST && ask->status <= REFUSED_LAST)
+        return SERVICE_FOREIGN;
     return ask->sent ? SERVICE_LOST : SERVICE_UNREACHABLE;
+}
+
+const char *service_client_place(const struct service_client *client) {
+    return client->socket_path != NULL ? client->socket_path : client->url;
 }
 
 static void complain_of_none(const struct service_client *client, enum service_outcome outcome,
                              CURLcode code, struct complaint *complaint) {
-    const char *where = client->socket_path != NULL ? client->socket_path : client->url;
+    const char *where = service_client_place(client);
     if (outcome == SERVICE_UNREACHABLE)
         complain(complaint,
                  "the service cannot be reached at %s (%s): does it run, and with these "

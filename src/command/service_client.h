@@ -48,6 +48,7 @@ struct service_request {
 enum service_outcome {
     SERVICE_REPLIED,
     SERVICE_UNREACHABLE, /* certainly not sent */
+    SERVICE_FOREIGN,     /* refused (4xx) by something else than sanyao, so it went no further */
     SERVICE_LOST,        /* sent, and no whole reply came */
 };
 
@@ -82,6 +83,9 @@ struct json_span service_ask_body(const struct service_ask *ask);
 
 /* A string's text without escapes ("" where there is none, or it is longer). */
 void service_ask_text(const struct service_ask *ask, const char *member, char *text, size_t room);
+
+/* Where it was asked, for a person to read. */
+const char *service_client_place(const struct service_client *client);
 
 /* Wipes the reply. */
 void service_ask_free(struct service_ask *ask);

@@ -1,9 +1,11 @@
 """batch before a real service and the sandbox: every line has its answer, and none is paid for twice."""
 
 import collections
+import http.server
 import os
 import signal
 import stat
+import threading
 import time
 
 import pytest
@@ -240,6 +242,30 @@ def test_a_service_that_is_away(start, sandbox, people, questions, output):
     summary = told(server, "batch", questions, "--output", output, code=1)
     assert (summary["answered"], summary["mayBePaid"]) == (10, 2)
     assert sandbox.calls() == 12
+
+
+@pytest.mark.parametrize("status, rows", [(404, 0), (502, 1)])
+def test_what_is_not_sanyao_gets_no_more_than_one_line(start, people, questions, output, status, rows):
+    """What a gateway refuses went no further; what it failed at may have been paid for."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_error(status)
+
+        def log_message(self, *_):
+            pass
+
+    server = start()
+    write_csv(questions, people.some(5))
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        command(server, "batch", questions, "--output", output, "--concurrency", "1", "--url",
+                f"http://127.0.0.1:{other.server_port}", code=1)
+        other.shutdown()
+        thread.join()
+    assert [row["billed"] for row in rows_of(output).values()] == ["unknown"] * rows
+    summary = told(server, "batch", questions, "--output", output, "--retry-unknown")
+    assert summary["answered"] == summary["billedCalls"] == 5
 
 
 def test_one_at_a_time_and_one_input(start, sandbox, people, questions, output, tmp_path):
