@@ -127,6 +127,7 @@ struct directory_reader *directory_attach(struct directory *directory, uv_loop_t
 /* The loop must run once more. */
 void directory_detach(struct directory_reader *reader);
 
-/* On the worker's thread; borrowed until the loop's next turn. A plan may be retained. */
-const struct directory_snapshot *directory_read(const struct directory_reader *reader);
+/* The newest there is, also where `changed` was not called yet. On the worker's thread; borrowed
+ * until the loop's next turn. A plan may be retained. */
+const struct directory_snapshot *directory_read(struct directory_reader *reader);
 struct directory *directory_of(const struct directory_reader *reader);

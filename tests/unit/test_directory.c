@@ -765,12 +765,46 @@ static void a_reader_sees_one_snapshot_at_a_time(void **state) {
     budget_plan_retain(plan);
     write_client(house, "shop");
     refresh(house);
-    while (directory_read(reader)->version < 1)
+    while (house->changes < 1)
         uv_run(&house->loop, UV_RUN_ONCE);
-    assert_int_equal(house->changes, 1);
+    assert_int_equal(directory_read(reader)->version, 1);
     assert_int_equal(plan->version, 0);
     assert_int_equal(plan->count, 2);
     budget_plan_release(plan);
+    directory_detach(reader);
+}
+
+struct look_at_once {
+    struct house *house;
+    struct directory_reader *reader;
+    const struct directory_snapshot *borrowed;
+    bool looked;
+};
+
+static void on_refreshed_look(void *arg, bool read) {
+    struct look_at_once *look = arg;
+    assert_true(read);
+    assert_int_equal(look->house->changes, 0);
+    assert_int_equal(directory_read(look->reader)->version, 1);
+    assert_non_null(directory_find_client(directory_read(look->reader), "shop"));
+    assert_int_equal(look->borrowed->version, 0);
+    assert_int_equal(look->borrowed->client_count, 0);
+    look->looked = true;
+}
+
+/* Whoever waited for a refresh may be answered before the worker is woken. */
+static void what_a_refresh_brought_is_read_before_the_waking(void **state) {
+    struct house *house = *state;
+    struct complaint complaint;
+    begin(house);
+    struct directory_reader *reader =
+        directory_attach(house->directory, &house->loop, on_changed, house, &complaint);
+    struct look_at_once look = {house, reader, directory_read(reader), false};
+    write_client(house, "shop");
+    directory_refresh(house->directory, on_refreshed_look, &look);
+    while (!look.looked || house->changes == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_int_equal(house->changes, 1);
     directory_detach(reader);
 }
 
@@ -916,6 +950,7 @@ int main(void) {
         HOUSE_TEST(meters_outlive_every_change_of_their_client),
         HOUSE_TEST(clients_know_what_they_have_used),
         HOUSE_TEST(a_reader_sees_one_snapshot_at_a_time),
+        HOUSE_TEST(what_a_refresh_brought_is_read_before_the_waking),
         HOUSE_TEST(who_pokes_is_told_even_that_nothing_came),
         HOUSE_TEST(workers_read_on_their_own_threads),
         HOUSE_TEST(who_waits_at_the_end_is_told),

@@ -73,7 +73,7 @@ struct directory_reader {
     struct directory_snapshot snapshot;
 };
 
-const struct directory_snapshot *directory_read(const struct directory_reader *reader) {
+const struct directory_snapshot *directory_read(struct directory_reader *reader) {
     return &reader->snapshot;
 }
 
