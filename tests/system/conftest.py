@@ -79,7 +79,7 @@ def pytest_sessionfinish(session, exitstatus):
     needles = needles_of(config.run_dir)
     config.needles = len(needles.by_hex)
     config.found = needles.search(config.left) if needles.by_hex else []
-    if config.found and session.exitstatus == 0:
+    if config.found and session.exitstatus in (0, 5):
         session.exitstatus = 1
     if session.exitstatus in (0, 5) and KEEP not in os.environ:
         shutil.rmtree(config.run_dir)
