@@ -104,7 +104,11 @@ void directory_each(const struct directory *directory, enum store_document_kind 
  * the store is away. */
 void directory_refresh(struct directory *directory, void (*done)(void *arg, bool read), void *arg);
 
-/* The same, without a call back. Any thread. */
+/* What was written through another way and could not be read behind it: known from now on. Nothing
+ * happens where it, or something newer, was read meanwhile. Main loop. */
+void directory_note_written(struct directory *directory, const struct store_write_document *write);
+
+/* The same as directory_refresh, without a call back. Any thread. */
 void directory_poke(struct directory *directory);
 
 /*

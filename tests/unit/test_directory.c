@@ -330,6 +330,53 @@ static void on_refreshed_again(void *arg, bool read) {
         directory_refresh(house->directory, on_refreshed_again, house);
 }
 
+static void note_client(struct house *house, const char *id, int64_t version) {
+    struct client client;
+    client_init(&client, id, NOW_MS);
+    char *body = client_encode(&client);
+    const struct store_write_document write = {
+        .kind = STORE_CLIENT, .id = id, .body = body, .version = version};
+    directory_note_written(house->directory, &write);
+    free(body);
+}
+
+/* The store did it, and went away before it could be read. */
+static void what_was_written_is_known_though_it_cannot_be_read(void **state) {
+    struct house *house = *state;
+    begin(house);
+    write_client(house, "theirs");
+    write_client(house, "ours");
+    house->store.away = true;
+    refresh(house);
+    assert_int_equal(house->failures, 1);
+    note_client(house, "ours", 2);
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+    assert_int_equal(directory_now(house->directory)->version, 2);
+    /* What others wrote before is not missed. */
+    house->store.away = false;
+    refresh(house);
+    assert_non_null(directory_find_client(directory_now(house->directory), "theirs"));
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+    /* Nor does an older one replace what was read. */
+    int64_t version = directory_document(house->directory, STORE_CLIENT, "theirs")->version;
+    note_client(house, "theirs", version - 1);
+    assert_int_equal(directory_document(house->directory, STORE_CLIENT, "theirs")->version,
+                     version);
+}
+
+/* It went away and lost what it had done. */
+static void what_was_written_and_lost_unread_is_given_back(void **state) {
+    struct house *house = *state;
+    begin(house);
+    house->store.away = true;
+    refresh(house);
+    note_client(house, "ours", 1);
+    house->store.away = false;
+    refresh(house);
+    assert_non_null(find_document(&house->store, STORE_CLIENT, "ours"));
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+}
+
 static void whoever_was_told_may_ask_again_at_once(void **state) {
     struct house *house = *state;
     begin(house);
@@ -925,6 +972,8 @@ int main(void) {
         HOUSE_TEST(a_lost_notice_costs_only_time),
         HOUSE_TEST(refreshes_that_come_meanwhile_are_one),
         HOUSE_TEST(a_store_that_is_away_is_said_and_tried_again),
+        HOUSE_TEST(what_was_written_is_known_though_it_cannot_be_read),
+        HOUSE_TEST(what_was_written_and_lost_unread_is_given_back),
         HOUSE_TEST(whoever_was_told_may_ask_again_at_once),
         HOUSE_TEST(what_the_store_lost_is_given_back),
         HOUSE_TEST(a_loss_during_an_outage_is_made_good_later),
