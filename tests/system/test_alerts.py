@@ -209,6 +209,7 @@ def test_a_removed_package_resolves_its_alerts(replicas, redis, people, webhooks
     wait_for_alert(redis, "package/p-1/50", state="resolved")
 
 
+@pytest.mark.longest
 def test_robots_get_their_signatures_and_are_asked_again(replicas, redis, people, webhooks):
     refusals = [500, (200, {"errcode": 310000, "code": 19021}), 302]
     with Receiver(refusals) as ding, Receiver(refusals) as fei, Receiver(refusals) as wecom:
@@ -254,6 +255,7 @@ def test_a_webhook_that_has_it_is_not_told_again(replicas, redis, people, webhoo
         assert (len(good.seen()), len(bad.seen())) == (1, 2)
 
 
+@pytest.mark.longest
 def test_another_replica_goes_on_where_the_holder_was_killed(replicas, redis, people, webhooks):
     with Receiver(["hang"]) as receiver:
         webhooks.add("ops", "generic", receiver)
@@ -348,6 +350,7 @@ def test_the_embedded_store_tells_of_each_crossing_once(start, people, webhooks)
         no_address_was_logged([server], webhooks)
 
 
+@pytest.mark.longest
 def test_what_was_not_delivered_is_taken_over_by_the_next_start(start, people, webhooks):
     with Receiver(["hang"]) as receiver:
         webhooks.add("ops", "generic", receiver)

@@ -379,6 +379,7 @@ def test_those_who_wait_are_told_when_a_killed_leader_is_back(replicas, sandbox,
     wait_until(lambda: group[1].ask(person).status == 200, 5, "the answer")
 
 
+@pytest.mark.longest
 def test_a_lease_runs_out_when_its_leader_never_comes_back(replicas, sandbox, people):
     """Its length is the longest call's and ten seconds: this test has to wait for that."""
     group = replicas(
@@ -397,6 +398,7 @@ def test_a_lease_runs_out_when_its_leader_never_comes_back(replicas, sandbox, pe
     check_books(group)
 
 
+@pytest.mark.longest
 def test_a_stopped_leader_that_goes_on_is_still_counted(replicas, sandbox, people):
     """A process that stood still for longer than its lease: its answer was paid for, too."""
     group = replicas(
@@ -425,6 +427,7 @@ LONGEST_LIFE = 0.4  # seconds under load
 ENDS_EVERY = 6  # rounds: some reservations end only when their lease does
 
 
+@pytest.mark.longest
 @pytest.mark.timeout(170)
 def test_kills_under_load_lose_nothing(replicas, sandbox):
     chance = random.Random(31)
