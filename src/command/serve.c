@@ -88,8 +88,8 @@ struct serve {
 /* --- the end --- */
 
 /* A second signal, or the end of patience: what is under way is found as `unknown` at the next
- * start. Like _exit(), for which ThreadSanitizer would want all threads joined: those that have ended
- * by now, and others never will. */
+ * start. Like _exit(), for which ThreadSanitizer would want all threads joined: those that have
+ * ended by now, and others never will. */
 static void end_at_once(const char *why) {
     log_warn("ended at once", LOG_TEXT("why", why));
     quick_exit(1);

@@ -323,7 +323,8 @@ void directory_refresh(struct directory *directory, void (*done)(void *arg, bool
     directory_go_on(directory);
 }
 
-/* As if it had been read, but for what others may have written before it: the next read is of all. */
+/* As if it had been read, but for what others may have written before it: the next read is of all.
+ */
 void directory_note_written(struct directory *directory, const struct store_write_document *write) {
     const struct store_document *known = directory_document(directory, write->kind, write->id);
     struct store_document document = {.kind = write->kind, .version = write->version};

@@ -114,7 +114,7 @@ struct directory {
     struct directory_look look;
     struct directory_snapshot *retired; /* until the loop's next turn */
 
-    uv_mutex_t mutex;               /* guards what follows */
+    uv_mutex_t mutex; /* guards what follows */
     /* Only the main loop changes it, and whoever compares it needs no mutex. */
     _Atomic(struct directory_snapshot *) now;
     struct directory_reader *readers;

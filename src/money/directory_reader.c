@@ -86,8 +86,8 @@ void directory_detach(struct directory_reader *reader) {
     uv_close((uv_handle_t *)&reader->wake, on_closed);
 }
 
-/* The wake-up is not waited for: a worker may be in the middle of a turn in which it accepts who was
- * told of the change already. */
+/* The wake-up is not waited for: a worker may be in the middle of a turn in which it accepts who
+ * was told of the change already. */
 const struct directory_snapshot *directory_read(struct directory_reader *reader) {
     if (!is_newest(reader))
         take_newest(reader);

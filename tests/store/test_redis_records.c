@@ -321,7 +321,8 @@ static void a_forgotten_answer_does_not_come_back(void **state) {
     keep_answer(&replica, &kept[1], &other);
     assert_int_equal(answers_in(replica.journal), 2);
     for (int i = 0; i < RIG_CLIENTS; i++) {
-        /* That they were kept is told to all but to who kept them, and after who kept them knows. */
+        /* That they were kept is told to all but to who kept them, and after who kept them knows.
+         */
         shared_wait(&replica, replica.rig.clients[i].notices == (i > 0 ? 2 : 0));
         replica.rig.clients[i].notices = 0;
     }
