@@ -267,7 +267,15 @@ class Server:
         self.port = self.port_of("listening")
         if self.settings["ADMIN_LISTEN"]:
             self.admin_port = self.port_of("admin listening")
+        if self.redis is None and self.admin_port is not None:
+            wait_until(self.has_read, START_TIMEOUT, "the first reading of clients and packages")
         return self
+
+    def has_read(self):
+        """Does it know its clients and packages? Until then it turns everybody away. Who starts a server on
+        a shared store says whether that is there."""
+        reply = self.admin("GET", "/readyz")
+        return "not been read yet" not in reply.json["checks"]["store"]
 
     def events(self, name=None):
         """The log's events so far (of that name)."""
