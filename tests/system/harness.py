@@ -209,7 +209,8 @@ def read_database(path, query):
 
 class Server:
     """One `sanyao serve`. `settings` are environment names without SANYAO_; None leaves one out. With
-    `redis`, that is its store."""
+    `redis`, that is its store. A failed call is told at once unless the settings say otherwise
+    (test_retries)."""
 
     numbers = itertools.count(1)
 
@@ -231,6 +232,7 @@ class Server:
             "APPCODE": APPCODE,
             "ADMIN_TOKEN": secrets.token_urlsafe(32),
             "UPSTREAM_URL": upstream_url or "http://127.0.0.1:9/carrieroperator",
+            "UPSTREAM_RETRIES": "0",
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "json",
             **settings,

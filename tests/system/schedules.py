@@ -33,6 +33,8 @@ SETTINGS = {
     "REQUEST_TIMEOUT": "600ms",
     "UPSTREAM_TIMEOUT": "2s",
     "UPSTREAM_CONNECT_TIMEOUT": "500ms",
+    "UPSTREAM_RETRIES": "2",
+    "BREAKER_OPEN_FOR": "500ms",
     "DRAIN_TIMEOUT": "5s",
     "LOG_LEVEL": "info",
 }

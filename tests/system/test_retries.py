@@ -17,7 +17,7 @@ SECOND = "89abcdef0123456789abcdef01234567"
 
 
 def test_what_the_gateway_throttled_is_asked_again(start, sandbox, people):
-    server = start()
+    server = start(UPSTREAM_RETRIES=None)
     person = people.one()
     sandbox.behave(mobile=person.mobile, gateway="throttled", calls=2)
     reply = server.ask(person)
