@@ -203,9 +203,9 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
 
 /* --- other secrets --- */
 
-/* Nothing but other files, or the same in them: nobody needs to be told. */
-static void take_secrets(struct serve *serve, struct config *config, const char *kept) {
-    cJSON *changes = config_changes(serve->config, config);
+/* Other files with the same in them change nothing, and nobody needs to be told. */
+static void take_secrets(struct serve *serve, struct config *config, const cJSON *changes,
+                         const char *kept) {
     if (kept[0] != '\0')
         log_warn("a file holds another value, and only a restart can take it",
                  LOG_TEXT("settings", kept));
@@ -218,7 +218,6 @@ static void take_secrets(struct serve *serve, struct config *config, const char 
                  LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
         bookkeeping_note_reload(&serve->books, "file", changes);
     }
-    cJSON_Delete(changes);
 }
 
 /* As on SIGHUP, but that a secret which only a restart can take holds up no other. */
@@ -231,8 +230,13 @@ static void on_secrets_changed(void *arg) {
     struct config *config = config_load(serve->path, environ, &complaint);
     bool good = config != NULL && (config_keep_secrets(serve->config, config, &kept) ||
                                    complain(&complaint, "no memory for the settings"));
-    if (good && config_can_reload(serve->config, config, &complaint)) {
-        take_secrets(serve, config, kept.text);
+    cJSON *changes = NULL;
+    good = good && config_can_reload(serve->config, config, &complaint) &&
+           ((changes = config_changes(serve->config, config)) != NULL ||
+            complain(&complaint, "no memory for the changes"));
+    if (good) {
+        take_secrets(serve, config, changes, kept.text);
+        cJSON_Delete(changes);
         return;
     }
     config_release(config);

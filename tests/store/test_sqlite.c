@@ -409,115 +409,6 @@ static void expired_answers_are_swept_when_their_time_has_come(void **state) {
     expect(scene, "SELECT count(*) FROM ledger WHERE state = 'settled'", NULL, "450");
 }
 
-/* A clock that was set */
-
-#define DAY_S (24 * 3600)
-
-static void set_clock(struct scene *scene, int64_t by_s) {
-    atomic_fetch_add(&scene->clock.unix_now_ms, by_s * 1000);
-}
-
-/* Somebody of a number, with the answer as it was; the number's window holds one call a day. */
-static void call_once(struct scene *scene, const struct digest *triple) {
-    struct rig_admit asked;
-    struct rig_settle end;
-    int64_t now_s = clock_unix_ms(&scene->clock.clock) / 1000;
-    rig_prepare(&asked, triple, FRESHNESS_ANY);
-    asked.admit.id = ledger_id_make(now_s * 1000);
-    asked.admit.limit = (struct store_number_limit){1, DAY_S * 1000};
-    rig_submit(&scene->rig, 0, &asked);
-    rig_expect(&scene->rig, &asked, STORE_LEAD);
-    rig_end(&end, &asked, rig_answer("01", now_s));
-    rig_settle(&scene->rig, 0, &end, STORE_DONE);
-}
-
-static void expect_closed(struct scene *scene, const struct digest *triple, int64_t for_s) {
-    struct rig_admit asked;
-    rig_prepare(&asked, triple, FRESHNESS_ANY);
-    asked.admit.wish.no_cache = true;
-    asked.admit.limit = (struct store_number_limit){1, DAY_S * 1000};
-    rig_submit(&scene->rig, 0, &asked);
-    rig_expect(&scene->rig, &asked, STORE_CLOSED);
-    assert_int_equal(asked.admit.reopens_at_ms - clock_unix_ms(&scene->clock.clock), for_s * 1000);
-}
-
-static void an_answer_of_the_future_is_taken_for_just_checked_at_the_start(void **state) {
-    struct scene *scene = *state;
-    struct digest triple = rig_digest();
-    struct answer answer;
-    open_scene(scene);
-    call_once(scene, &triple);
-    rig_close(&scene->rig);
-    set_clock(scene, -DAY_S);
-    open_scene(scene);
-    assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
-    assert_int_equal(answer.checked_at, START_S - DAY_S);
-    assert_int_equal(answer.expires_at, START_S - DAY_S + 3600);
-    expect(scene, "SELECT checked_at FROM answers", NULL, "1799913600");
-    expect(scene, "SELECT retain_until FROM answers", NULL, "1799917200");
-    expect(scene, "SELECT checked_at FROM owners", NULL, "1799913600");
-    expect(scene, "SELECT expires_at FROM owners", NULL, "1799917200");
-    /* No more calls than before, whichever time was right. */
-    expect_closed(scene, &triple, 2 * DAY_S);
-    rig_close(&scene->rig);
-    /* Once more changes nothing. */
-    open_scene(scene);
-    assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
-    assert_int_equal(answer.checked_at, START_S - DAY_S);
-    rig_close(&scene->rig);
-}
-
-static void an_answer_of_a_minute_ahead_stays_as_it_is(void **state) {
-    struct scene *scene = *state;
-    struct digest triple = rig_digest();
-    struct answer answer;
-    open_scene(scene);
-    call_once(scene, &triple);
-    rig_close(&scene->rig);
-    set_clock(scene, -60);
-    open_scene(scene);
-    assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
-    assert_int_equal(answer.checked_at, START_S);
-    rig_close(&scene->rig);
-}
-
-static void a_clock_that_is_set_back_later_is_noticed(void **state) {
-    struct scene *scene = *state;
-    struct digest triple = rig_digest();
-    struct answer answer = {.checked_at = 0};
-    open_scene(scene);
-    call_once(scene, &triple);
-    set_clock(scene, -DAY_S);
-    store_poke(scene->rig.store);
-    for (int tries = 0; answer.checked_at != START_S - DAY_S; tries++) {
-        assert_in_range(tries, 0, 2000);
-        rig_barrier(&scene->rig, 0);
-        assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
-    }
-    rig_close(&scene->rig);
-}
-
-static void a_clock_that_was_ahead_for_a_start_has_swept_nothing(void **state) {
-    struct scene *scene = *state;
-    struct digest triple = rig_digest();
-    struct answer answer;
-    open_scene(scene);
-    call_once(scene, &triple);
-    rig_close(&scene->rig);
-    set_clock(scene, DAY_S);
-    open_scene(scene);
-    store_poke(scene->rig.store);
-    rig_barrier(&scene->rig, 0);
-    rig_barrier(&scene->rig, 0);
-    rig_close(&scene->rig);
-    set_clock(scene, -DAY_S);
-    open_scene(scene);
-    assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
-    assert_int_equal(answer.checked_at, START_S);
-    expect_closed(scene, &triple, DAY_S);
-    rig_close(&scene->rig);
-}
-
 /* A file that cannot be written */
 
 static void expect_away(struct rig *rig, const char *phrase) {
@@ -1005,10 +896,6 @@ int main(void) {
         SCENE(a_lease_ends_at_its_time_and_not_before),
         SCENE(a_settlement_at_the_last_moment_wins_over_the_leases_end),
         SCENE(expired_answers_are_swept_when_their_time_has_come),
-        SCENE(an_answer_of_the_future_is_taken_for_just_checked_at_the_start),
-        SCENE(an_answer_of_a_minute_ahead_stays_as_it_is),
-        SCENE(a_clock_that_is_set_back_later_is_noticed),
-        SCENE(a_clock_that_was_ahead_for_a_start_has_swept_nothing),
         SCENE(a_locked_file_fails_closed_and_loses_nothing),
         SCENE(what_could_not_be_written_is_tried_again_unasked),
         SCENE(a_full_disk_fails_closed_and_loses_nothing),
