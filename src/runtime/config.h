@@ -24,6 +24,7 @@
 
 #include "core/result.h"
 #include "runtime/complaint.h"
+#include "runtime/secret.h"
 
 /* A list of strings, ended by NULL; owned by the config. */
 typedef char **config_list;
@@ -34,6 +35,11 @@ typedef char **config_list;
 struct config_credential {
     char *id;
     char *appcode; /* secret */
+};
+
+struct config_secret_file {
+    char *path;
+    struct secret_mark mark;
 };
 
 enum config_webhook_kind {
@@ -71,8 +77,9 @@ struct config {
     int64_t store_timeout_ms;
     char *journal_path;
     int64_t journal_keep_ms;
-    char *hash_key; /* secret; NULL: none given */
-    char *appcode;  /* secret; NULL: none given; else it is the first of `credentials` too */
+    int64_t secrets_watch_ms; /* 0: not */
+    char *hash_key;           /* secret; NULL: none given */
+    char *appcode; /* secret; NULL: none given; else it is the first of `credentials` too */
     config_list credential_files; /* ID=PATH */
     char *upstream_url;
     char *upstream_ca_file; /* empty: the system's */
@@ -111,6 +118,11 @@ struct config {
     struct config_webhook *webhooks;
     int credential_count;
     int webhook_count;
+
+    /* Files of their own that values were read from, and places where such a file was looked for in
+     * vain; as they were just before that. */
+    struct config_secret_file *secret_files;
+    int secret_file_count;
 
     /* Where each row of the table came from, for a person to read; indexed as config_table. */
     char *source[CONFIG_SETTINGS_MAX];
@@ -176,6 +188,14 @@ void config_release(struct config *config);
  */
 bool config_can_reload(const struct config *before, const struct config *after,
                        struct complaint *complaint) __attribute__((warn_unused_result));
+
+/*
+ * For a reload that nobody asked for: where a file holds another secret (or address with a
+ * password) that only a restart can take, `after` is given that of `before`. Their keys, with ", "
+ * between them, are written to `keys`. False without memory.
+ */
+bool config_keep_secrets(const struct config *before, struct config *after, struct complaint *keys)
+    __attribute__((warn_unused_result));
 
 /*
  * The settings that differ, as a JSON array of {"key","before","after"}; the caller frees it. A

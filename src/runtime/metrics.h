@@ -55,5 +55,8 @@ void metrics_free(struct metrics_row *rows);
 
 void metrics_count(struct metrics_row *row, enum metric metric);
 
+/* A gauge in seconds, in the same format, of a value that is kept elsewhere. */
+void metrics_print_seconds(const char *family, const char *help, int64_t ms, struct text *text);
+
 /* Prometheus text exposition format 0.0.4. */
 void metrics_print(const struct metrics_row *rows, int count, struct text *text);
