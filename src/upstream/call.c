@@ -1,6 +1,5 @@
 #include "upstream/call.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "runtime/log.h"
 #include "runtime/text.h"
 #include "upstream/easy.h"
+#include "upstream/socket_list.h"
 
 /* The longest query: three fields, each byte as %XX. */
 #define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
@@ -39,6 +39,7 @@ struct upstream {
     uv_timer_t timer;
     struct metrics_row *row;
     struct terms *terms; /* of the calls that begin now */
+    struct socket_list sockets;
     int64_t most;        /* calls under way at once */
     int64_t under_way;
     int open_handles; /* libuv handles not yet closed, the upstream itself among them */
@@ -143,6 +144,7 @@ static void release_if_closed(struct upstream *upstream) {
     if (--upstream->open_handles > 0)
         return;
     release_terms(upstream->terms);
+    socket_list_free(&upstream->sockets);
     free(upstream);
 }
 
@@ -233,12 +235,10 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg) {
 /* Before anything is asked on a kept connection nothing may come: the end of the connection, or a
  * reply to no question, which would be taken for the answer to this one. libcurl 7.88 sees the
  * former only, and both only when it takes the connection. */
-static bool has_unasked_bytes(CURL *easy) {
+static bool has_unasked_bytes(const struct transfer *transfer, int local_port) {
     long connects = 1;
-    struct pollfd pending = {.fd = -1, .events = POLLIN};
-    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &pending.fd);
-    return connects == 0 && pending.fd >= 0 && poll(&pending, 1, 0) > 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0 && socket_list_has_input(&transfer->upstream->sockets, local_port);
 }
 
 /* Runs before every sending, libcurl's own second one on a dead connection included. */
@@ -247,9 +247,8 @@ static int on_before_sending(void *arg, char *remote_ip, char *local_ip, int rem
     (void)remote_ip;
     (void)local_ip;
     (void)remote_port;
-    (void)local_port;
     struct transfer *transfer = arg;
-    if (transfer->sendings == 0 && has_unasked_bytes(transfer->easy)) {
+    if (transfer->sendings == 0 && has_unasked_bytes(transfer, local_port)) {
         transfer->stale = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -343,6 +342,10 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_CONNECTTIMEOUT_MS, terms->connect_timeout_ms);
     SET(CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? (long)timeout_ms : terms->timeout_ms);
     SET(CURLOPT_MAXAGE_CONN, terms->keepalive_s);
+    SET(CURLOPT_OPENSOCKETFUNCTION, socket_list_open);
+    SET(CURLOPT_OPENSOCKETDATA, &transfer->upstream->sockets);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, socket_list_close);
+    SET(CURLOPT_CLOSESOCKETDATA, &transfer->upstream->sockets);
     SET(CURLOPT_PREREQFUNCTION, on_before_sending);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_HEADERFUNCTION, on_head);

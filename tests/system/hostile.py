@@ -94,9 +94,13 @@ class Peer:
         """Until something comes, that is left unread; Gone when nothing does."""
         if not self.pending and not select.select([self.connection], [], [], DRAIN_TIMEOUT)[0]:
             raise Gone
-        if isinstance(self.connection, ssl.SSLSocket) and not self.pending:
-            self.receive()
-        elif not self.pending and not self.connection.recv(1, socket.MSG_PEEK):
+        if self.pending:
+            return
+        if isinstance(self.connection, ssl.SSLSocket):
+            some = self.receive()
+        else:
+            some = self.connection.recv(1, socket.MSG_PEEK)
+        if not some:
             raise Gone
 
     def read(self, size):
