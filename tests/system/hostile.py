@@ -26,6 +26,7 @@ import zlib
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 from raw_upstream import RawUpstream, answer
 
 DRAIN_TIMEOUT = 10
@@ -92,8 +93,6 @@ class Peer:
 
     def wait(self):
         """Until something comes, that is left unread; Gone when nothing does."""
-        if not self.pending and not select.select([self.connection], [], [], DRAIN_TIMEOUT)[0]:
-            raise Gone
         if self.pending:
             return
         if isinstance(self.connection, ssl.SSLSocket):
@@ -219,7 +218,11 @@ class Peer2(Peer):
     def count(self, data):
         if not data:
             return
-        for event in self.h2.receive_data(data):
+        try:
+            events = self.h2.receive_data(data)
+        except h2.exceptions.ProtocolError as error:
+            raise Gone from error  # it said itself that this is the end
+        for event in events:
             if isinstance(event, h2.events.RequestReceived):
                 target = dict(event.headers)[b":path"].decode()
                 self.questions[event.stream_id] = question_of(target)
@@ -237,6 +240,12 @@ class Peer2(Peer):
                 return None
             self.flush()
         return self.asked.popleft()
+
+    def read_until_asked(self, size):
+        """So many bytes, or fewer where the request ends before."""
+        while len(self.pending) < size and not self.asked:
+            if not self.receive():
+                raise Gone
 
     def flush(self):
         self.send(self.h2.data_to_send())

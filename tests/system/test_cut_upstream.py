@@ -387,7 +387,7 @@ def test_http_2_is_cut_at_every_byte(
 ):
     def cut(peer, position):
         if part == "request":
-            peer.read(position)
+            peer.read_until_asked(position)
             peer.end(how)
         asked = peer.next_request()
         if asked is None:
