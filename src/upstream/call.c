@@ -40,7 +40,7 @@ struct upstream {
     struct metrics_row *row;
     struct terms *terms; /* of the calls that begin now */
     struct socket_list sockets;
-    int64_t most;        /* calls under way at once */
+    int64_t most; /* calls under way at once */
     int64_t under_way;
     int open_handles; /* libuv handles not yet closed, the upstream itself among them */
 };
@@ -52,7 +52,7 @@ struct transfer {
     struct upstream_call *call;
     CURL *easy;
     int sendings;
-    bool stale; /* not sent, since something waited on its connection */
+    bool stale;    /* not sent, since something waited on its connection */
     bool has_head; /* the reply's head came to its end */
     bool too_large;
     size_t size;
