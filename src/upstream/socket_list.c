@@ -10,10 +10,11 @@ static bool make_room(struct socket_list *list) {
     if (list->count < list->room)
         return true;
     int room = list->room > 0 ? list->room * 2 : 16;
-    curl_socket_t *fds = realloc(list->fds, (size_t)room * sizeof fds[0]);
-    if (fds == NULL)
+    struct socket_list_entry *entries =
+        realloc(list->entries, (size_t)room * sizeof list->entries[0]);
+    if (entries == NULL)
         return false;
-    list->fds = fds;
+    list->entries = entries;
     list->room = room;
     return true;
 }
@@ -24,23 +25,23 @@ curl_socket_t socket_list_open(void *arg, curlsocktype purpose, struct curl_sock
         return CURL_SOCKET_BAD;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd >= 0)
-        list->fds[list->count++] = fd;
+        list->entries[list->count++] = (struct socket_list_entry){.fd = fd};
     return fd;
 }
 
 int socket_list_close(void *arg, curl_socket_t fd) {
     struct socket_list *list = arg;
     for (int i = 0; i < list->count; i++) {
-        if (list->fds[i] == fd) {
-            list->fds[i] = list->fds[--list->count];
+        if (list->entries[i].fd == fd) {
+            list->entries[i] = list->entries[--list->count];
             break;
         }
     }
     return close(fd);
 }
 
-/* 0: none. */
-static int local_port_of(curl_socket_t fd) {
+/* 0: none, for it is not connected yet. */
+static int read_local_port(curl_socket_t fd) {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
@@ -52,16 +53,19 @@ static int local_port_of(curl_socket_t fd) {
     return 0;
 }
 
-bool socket_list_has_input(const struct socket_list *list, int local_port) {
-    for (int i = 0; i < list->count; i++) {
-        struct pollfd pending = {.fd = list->fds[i], .events = POLLIN};
-        if (local_port_of(list->fds[i]) == local_port && poll(&pending, 1, 0) > 0)
+bool socket_list_has_input(struct socket_list *list, int local_port) {
+    for (int i = 0; local_port > 0 && i < list->count; i++) {
+        struct socket_list_entry *entry = &list->entries[i];
+        struct pollfd pending = {.fd = entry->fd, .events = POLLIN};
+        if (entry->local_port == 0)
+            entry->local_port = read_local_port(entry->fd);
+        if (entry->local_port == local_port && poll(&pending, 1, 0) > 0)
             return true;
     }
     return false;
 }
 
 void socket_list_free(struct socket_list *list) {
-    free(list->fds);
-    *list = (struct socket_list){.fds = NULL};
+    free(list->entries);
+    *list = (struct socket_list){.entries = NULL};
 }

@@ -10,8 +10,13 @@
 
 #include <curl/curl.h>
 
+struct socket_list_entry {
+    curl_socket_t fd;
+    int local_port; /* 0: not known yet */
+};
+
 struct socket_list {
-    curl_socket_t *fds;
+    struct socket_list_entry *entries;
     int count;
     int room;
 };
@@ -19,8 +24,9 @@ struct socket_list {
 curl_socket_t socket_list_open(void *list, curlsocktype purpose, struct curl_sockaddr *address);
 int socket_list_close(void *list, curl_socket_t fd);
 
-/* Can something be read, be it the end, from a socket that is bound to the port? */
-bool socket_list_has_input(const struct socket_list *list, int local_port);
+/* Can something be read, be it the end, from a socket that is bound to the port? Not where the port
+ * is not known, 0 or less. */
+bool socket_list_has_input(struct socket_list *list, int local_port);
 
 /* All must be closed. */
 void socket_list_free(struct socket_list *list);
