@@ -240,7 +240,7 @@ def test_an_idle_connection_ends_just_then(place, people, authority, summaries, 
     crowd = people.mixed()
     with Hostile(play, *secure) as upstream:
         with Server(place, upstream.url, **SETTINGS, **settings) as server:
-            replies = ask_all(server, list(itertools.islice(crowd, 800)), threads=16)
+            replies = ask_all(server, list(itertools.islice(crowd, 400)), threads=16)
             ends = check(server, upstream, replies)
             prevented = metric(server, "resends_prevented_total")
     tell(summaries, f"idle, {transport}, {how}", range(40), upstream, ends, prevented)
