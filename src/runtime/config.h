@@ -91,6 +91,7 @@ struct config {
     int64_t upstream_retries;
     int64_t upstream_retry_delay_ms;
     int64_t upstream_refused_for_ms;
+    int64_t upstream_echo;    /* enum config_echo */
     int64_t breaker_failures; /* percent; 0: never */
     int64_t breaker_least_calls;
     int64_t breaker_window_ms;
@@ -131,6 +132,7 @@ struct config {
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };
+enum config_echo { CONFIG_ECHO_WARN, CONFIG_ECHO_REFUSE };
 enum config_virtual_action { CONFIG_VIRTUAL_REJECT, CONFIG_VIRTUAL_FORWARD };
 
 enum config_type {

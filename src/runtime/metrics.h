@@ -29,6 +29,8 @@
     METRIC(CALLS_UNKNOWN, "sanyao_upstream_calls_total", "state=\"unknown\"", "")                  \
     METRIC(RESENDS_PREVENTED, "sanyao_upstream_resends_prevented_total", "",                       \
            "Times the HTTP client wanted to send a paid call again by itself")                     \
+    METRIC(ECHO_CONTRADICTED, "sanyao_upstream_echo_contradicted_total", "",                       \
+           "Replies whose masked echo contradicts the question")                                   \
     METRIC(STATUS_UNKNOWN, "sanyao_upstream_status_unknown_total", "",                             \
            "Replies with a status that is not in the seller's guide")                              \
     METRIC(STORE_AWAY, "sanyao_store_away_total", "", "Store operations that failed")              \
