@@ -60,6 +60,7 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                            "WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+    [BOOKS_FUTURE] = "SELECT EXISTS (SELECT 1 FROM ledger WHERE id > ?1)",
     [BOOKS_AHEAD] = "SELECT triple, value, retain_until FROM answers WHERE checked_at > ?1",
     [BOOKS_MEND] = "UPDATE answers SET checked_at = ?2, retain_until = ?3, value = ?4 "
                    "WHERE triple = ?1",
@@ -376,7 +377,21 @@ static int64_t mend_answers(struct sqlite_books *books, int64_t unix_s) {
     return code == SQLITE_DONE ? count : -1;
 }
 
+/* All that is kept came by a call, and the last call is found at once: where it is not of the
+ * future, nothing is, and millions of answers need not be looked at. True also when it cannot be
+ * read. */
+static bool has_future_calls(struct sqlite_books *books, int64_t unix_s) {
+    sqlite3_stmt *future = books->statements[BOOKS_FUTURE];
+    const struct ledger_id bound = ledger_id_bound((unix_s + AHEAD_S) * 1000);
+    bind_bytes(future, 1, bound.bytes, sizeof bound.bytes);
+    bool has = sqlite3_step(future) != SQLITE_ROW || sqlite3_column_int(future, 0) != 0;
+    sqlite3_reset(future);
+    return has;
+}
+
 int64_t books_mend_future(struct sqlite_books *books, int64_t unix_s) {
+    if (!has_future_calls(books, unix_s))
+        return 0;
     sqlite3_stmt *owners = books->statements[BOOKS_MEND_OWNERS];
     sqlite3_bind_int64(owners, 1, unix_s);
     sqlite3_bind_int64(owners, 2, unix_s + AHEAD_S);
