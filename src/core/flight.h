@@ -58,9 +58,10 @@ struct flight {
 
     /* Of the one that is under way. */
     struct ledger_id id;
-    struct store_admit admit;  /* its plan is retained until it is done */
-    struct upstream_call call; /* with its own copy of the question */
-    struct course course;      /* what follows from how it ended */
+    struct store_admit admit;                  /* its plan is retained until it is done */
+    struct upstream_call call;                 /* with its own copy of the question */
+    char appcode[CREDENTIAL_FINGERPRINT_SIZE]; /* whose code it bears: a fingerprint */
+    struct course course;                      /* what follows from how it ended */
     struct store_settle settle;
 };
 

@@ -312,30 +312,59 @@ static void admit_flight(struct flight *flight) {
 
 /* --- a call has ended --- */
 
-/* Of a call to upstream; what could not even be begun says nothing of it. */
+/* Empty: there is no such AppCode. */
+static void fingerprint(const struct verifier *verifier, const char *credential,
+                        char text[CREDENTIAL_FINGERPRINT_SIZE]) {
+    const struct config *config = verifier->parts.config;
+    text[0] = '\0';
+    for (int i = 0; i < config->credential_count; i++) {
+        if (strcmp(config->credentials[i].id, credential) != 0)
+            continue;
+        const struct digest digest =
+            digest_secret(verifier->parts.key, config->credentials[i].appcode);
+        digest_short(&digest, text);
+    }
+}
+
+/* The AppCode may have been changed while the call was under way. */
+static bool has_another_code(const struct flight *flight) {
+    char now[CREDENTIAL_FINGERPRINT_SIZE];
+    fingerprint(flight->verifier, flight->admit.account.credential, now);
+    return now[0] != '\0' && strcmp(now, flight->appcode) != 0;
+}
+
+static void mark(const struct flight *flight, enum credential_mark mark) {
+    struct directory_credential credential;
+    snprintf(credential.id, sizeof credential.id, "%s", flight->admit.account.credential);
+    snprintf(credential.appcode, sizeof credential.appcode, "%s", flight->appcode);
+    directory_mark(directory_of(flight->verifier->parts.directory), &credential, mark);
+}
+
+/* What a call's end says of the provider and of the AppCode. */
 static void judge_breakers(struct flight *flight, const struct upstream_outcome *outcome) {
-    struct verifier *verifier = flight->verifier;
+    struct breaker_board *breakers = flight->verifier->parts.breakers;
+    const struct config *config = flight->verifier->parts.config;
     const struct course *course = &flight->course;
     const char *credential = flight->admit.account.credential;
     leave_breakers(flight, course->of_provider, course->of_credential);
     if (course->mark != CREDENTIAL_GOOD) {
-        breaker_open(verifier->parts.breakers, BREAKER_CREDENTIAL, credential,
-                     verifier->parts.config->upstream_refused_for_ms, course->failure);
-        directory_mark(directory_of(verifier->parts.directory), credential, course->mark);
+        breaker_open(breakers, BREAKER_CREDENTIAL, credential, config->upstream_refused_for_ms,
+                     course->failure);
+        mark(flight, course->mark);
     } else if (outcome->retry_after_ms > 0) {
-        breaker_open(verifier->parts.breakers, BREAKER_CREDENTIAL, credential,
-                     outcome->retry_after_ms, FAILURE_UPSTREAM_UNAVAILABLE);
+        breaker_open(breakers, BREAKER_CREDENTIAL, credential, outcome->retry_after_ms,
+                     FAILURE_UPSTREAM_UNAVAILABLE);
     }
 }
 
 /* An AppCode that was refused, and left alone for a while, is taken again. */
 static void clear_lapsed_mark(const struct flight *flight) {
     const struct directory_snapshot *snapshot = directory_read(flight->verifier->parts.directory);
-    const char *id = flight->admit.account.credential;
     for (int i = 0; i < snapshot->credential_count; i++) {
         const struct credential *credential = &snapshot->credentials[i];
-        if (credential->mark != CREDENTIAL_GOOD && strcmp(credential->id, id) == 0)
-            directory_mark(directory_of(flight->verifier->parts.directory), id, CREDENTIAL_GOOD);
+        if (credential->mark != CREDENTIAL_GOOD &&
+            strcmp(credential->id, flight->admit.account.credential) == 0)
+            mark(flight, CREDENTIAL_GOOD);
     }
 }
 
@@ -412,6 +441,12 @@ static enum course_next choose_next(struct flight *flight, int64_t rest) {
     enum course_next next = flight->course.next;
     if (flight->first == NULL || verifier->draining)
         return COURSE_END;
+    if (next == COURSE_OTHER_CREDENTIAL && flight->way.again == 0 && has_another_code(flight))
+        return COURSE_AGAIN;
+    /* What one AppCode is throttled for is not the other's. */
+    if (next == COURSE_AGAIN && flight->course.of_credential == BREAKER_BAD &&
+        way_has_other(&flight->way, &offer, credential))
+        return COURSE_OTHER_CREDENTIAL;
     if (next == COURSE_AGAIN && flight->way.again < verifier->parts.config->upstream_retries &&
         is_worth_it(flight, rest))
         return COURSE_AGAIN;
@@ -534,6 +569,8 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
 static void on_call_done(struct upstream_call *call, const struct upstream_outcome *outcome) {
     struct flight *flight = container_of(call, struct flight, call);
     flight->course = course_of(outcome, flight->verifier->parts.config->breaker_slow_call_ms);
+    if (flight->course.mark != CREDENTIAL_GOOD && has_another_code(flight))
+        flight->course.mark = CREDENTIAL_GOOD; /* it says nothing of the new one */
     judge_breakers(flight, outcome);
     if (flight->course.failure == FAILURE_NONE)
         clear_lapsed_mark(flight);
@@ -563,6 +600,7 @@ static void call_upstream(struct flight *flight) {
         flight->of_credential.index = -1;
     flight->call.done = on_call_done;
     flight->call.triple = flight->triple;
+    fingerprint(flight->verifier, credential, flight->appcode);
     flight->call.credential = credential;
     /* As it was when the lease was taken, or a reload could let the call outlive it. */
     flight->call.timeout_ms = flight->admit.lease_ms - LEASE_SLACK_MS;

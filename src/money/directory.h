@@ -119,11 +119,14 @@ void directory_note_written(struct directory *directory, const struct store_writ
 void directory_poke(struct directory *directory);
 
 /*
- * Upstream has refused the credential: writes its mark (unless it bears one for this code already
- * that holds), and publishes. A mark of the same kind is written once, whoever says it.
- * CREDENTIAL_GOOD: upstream took it: a mark that does not hold any more is taken away. Any thread.
+ * Upstream has refused the credential with this AppCode (its fingerprint; `provider` is not looked
+ * at), which need not be the configured one any more: then nothing is marked. Writes its mark
+ * (unless it bears one for this code already that holds), and publishes. A mark of the same kind is
+ * written once, whoever says it. CREDENTIAL_GOOD: upstream took it: a mark that does not hold any
+ * more is taken away. Any thread.
  */
-void directory_mark(struct directory *directory, const char *credential, enum credential_mark mark);
+void directory_mark(struct directory *directory, const struct directory_credential *credential,
+                    enum credential_mark mark);
 
 /* Something changed at the credential (a package was added, a reload): its mark is taken away.
  * NULL: all marks. Main loop. */

@@ -24,7 +24,8 @@ struct directory_waiter {
 /* A mark to be written; of CREDENTIAL_GOOD: marks to be taken away. */
 struct directory_task {
     struct directory_task *next;
-    char credential[LEDGER_NAME_SIZE]; /* empty: of all */
+    char credential[LEDGER_NAME_SIZE];         /* empty: of all */
+    char appcode[CREDENTIAL_FINGERPRINT_SIZE]; /* of the one that was refused */
     enum credential_mark mark;
     bool lapsed; /* of CREDENTIAL_GOOD: only one that does not hold any more */
     int conflicts;

@@ -12,10 +12,15 @@
 
 /* --- the list --- */
 
+static bool is_same(const struct directory_task *a, const struct directory_task *b) {
+    return a->mark == b->mark && strcmp(a->credential, b->credential) == 0 &&
+           strcmp(a->appcode, b->appcode) == 0;
+}
+
 static bool is_listed(const struct directory *directory, const struct directory_task *task) {
     for (const struct directory_task *other = directory->tasks; other != NULL;
          other = other->next) {
-        if (other->mark == task->mark && strcmp(other->credential, task->credential) == 0)
+        if (is_same(other, task))
             return true;
     }
     return false;
@@ -170,7 +175,8 @@ static int64_t left_of(const struct directory *directory, const char *credential
 static const struct directory_credential *to_be_marked(const struct directory *directory) {
     const struct directory_credential *credential =
         directory_configured(directory, directory->tasks->credential);
-    return credential != NULL && !bears_mark(directory, credential) ? credential : NULL;
+    bool same = credential != NULL && strcmp(credential->appcode, directory->tasks->appcode) == 0;
+    return same && !bears_mark(directory, credential) ? credential : NULL;
 }
 
 static void write_mark(struct directory *directory, const struct directory_credential *configured) {
@@ -263,15 +269,16 @@ static struct directory_task *new_task(const char *credential, enum credential_m
     return task;
 }
 
-void directory_mark(struct directory *directory, const char *credential,
+void directory_mark(struct directory *directory, const struct directory_credential *credential,
                     enum credential_mark mark) {
-    struct directory_task *task = new_task(credential, mark);
+    struct directory_task *task = new_task(credential->id, mark);
     if (task == NULL)
         return;
+    snprintf(task->appcode, sizeof task->appcode, "%s", credential->appcode);
     task->lapsed = mark == CREDENTIAL_GOOD;
     uv_mutex_lock(&directory->mutex);
     struct directory_task **last = &directory->told;
-    while (*last != NULL && ((*last)->mark != mark || strcmp((*last)->credential, credential) != 0))
+    while (*last != NULL && !is_same(*last, task))
         last = &(*last)->next;
     /* Of many calls that ended the same together one is enough. */
     if (*last == NULL) {

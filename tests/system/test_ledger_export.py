@@ -132,7 +132,7 @@ def plant(server, times_ms):
         with database:
             database.executemany(
                 "INSERT INTO ledger VALUES (?, ?, ?, 'shop', 'main', NULL, 'settled', 1, 200, '01', 40,"
-                " ?, ?)",
+                " ?, ?, '')",
                 [(i, at, end, f"t-{n}", n.to_bytes(8, "big")) for i, at, end, n in rows],
             )
         database.close()

@@ -150,7 +150,8 @@ static void play_write(struct played *store, struct store_write_document *write)
         return;
     write->version = store->version + 1;
     put(store, write->kind, write->id, write->body, write->version);
-    store->audit[store->audit_count++] = strdup(write->audit);
+    if (write->audit != NULL)
+        store->audit[store->audit_count++] = strdup(write->audit);
     write->outcome = STORE_DONE;
 }
 

@@ -583,6 +583,12 @@ static void turn_until_marked(struct house *house, const char *id) {
     }
 }
 
+static void mark_code(struct directory *directory, const char *id, enum credential_mark mark) {
+    struct directory_credential credential = {.appcode = CODE};
+    snprintf(credential.id, sizeof credential.id, "%s", id);
+    directory_mark(directory, &credential, mark);
+}
+
 struct marker {
     struct directory *directory;
     enum credential_mark mark;
@@ -591,7 +597,7 @@ struct marker {
 static void *mark_often(void *arg) {
     const struct marker *marker = arg;
     for (int i = 0; i < 200; i++)
-        directory_mark(marker->directory, "main", marker->mark);
+        mark_code(marker->directory, "main", marker->mark);
     return NULL;
 }
 
@@ -647,7 +653,7 @@ static void a_refused_code_is_offered_again_after_a_while(void **state) {
     assert_plan(house, ":main");
 
     /* It is refused again, which is no news. */
-    directory_mark(house->directory, "main", CREDENTIAL_ARREARS);
+    mark_code(house->directory, "main", CREDENTIAL_ARREARS);
     while (directory_now(house->directory)->plan->count > 0)
         uv_run(&house->loop, UV_RUN_ONCE);
     assert_int_equal(mark_in(house, "main").since_ms, test_now_ms);
@@ -655,8 +661,8 @@ static void a_refused_code_is_offered_again_after_a_while(void **state) {
 
     /* It is taken. */
     test_now_ms += REFUSED_FOR_MS;
-    directory_mark(house->directory, "second", CREDENTIAL_GOOD);
-    directory_mark(house->directory, "main", CREDENTIAL_GOOD);
+    mark_code(house->directory, "second", CREDENTIAL_GOOD);
+    mark_code(house->directory, "main", CREDENTIAL_GOOD);
     while (mark_in(house, "main").mark != CREDENTIAL_GOOD)
         uv_run(&house->loop, UV_RUN_ONCE);
     refresh(house);
@@ -701,7 +707,7 @@ static void marks_that_come_and_go_are_told(void **state) {
 static void an_unmetered_credential_has_nothing_left_to_tell(void **state) {
     struct house *house = *state;
     begin(house);
-    directory_mark(house->directory, "main", CREDENTIAL_EXPIRED);
+    mark_code(house->directory, "main", CREDENTIAL_EXPIRED);
     turn_until_marked(house, "main");
     assert_int_equal(mark_in(house, "main").left, -1);
     assert_plan(house, ":second");
@@ -710,9 +716,9 @@ static void an_unmetered_credential_has_nothing_left_to_tell(void **state) {
 static void who_is_not_configured_is_not_marked(void **state) {
     struct house *house = *state;
     begin(house);
-    directory_mark(house->directory, "third", CREDENTIAL_UNKNOWN);
-    directory_mark(house->directory, "main", CREDENTIAL_GOOD);
-    directory_mark(house->directory, "second", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "third", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "main", CREDENTIAL_GOOD);
+    mark_code(house->directory, "second", CREDENTIAL_UNKNOWN);
     turn_until_marked(house, "second");
     assert_int_equal(house->store.writes, 1);
 }
@@ -725,11 +731,24 @@ static void clear_by_another(struct played *store) {
     write_mark(store, "main", CREDENTIAL_GOOD, CODE);
 }
 
+/* The call was under way when the code was changed. */
+static void a_late_refusal_does_not_mark_the_new_code(void **state) {
+    struct house *house = *state;
+    const struct directory_credential renewed[] = {{"main", NEW_CODE, 0}, {"second", CODE, 0}};
+    begin(house);
+    directory_set_credentials(house->directory, renewed, 2, REFUSED_FOR_MS);
+    mark_code(house->directory, "main", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "second", CREDENTIAL_UNKNOWN);
+    turn_until_marked(house, "second");
+    assert_int_equal(house->store.writes, 1);
+    assert_plan(house, ":main");
+}
+
 static void of_two_replicas_one_writes_the_mark(void **state) {
     struct house *house = *state;
     begin(house);
     house->store.before_write = mark_by_another;
-    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "main", CREDENTIAL_UNKNOWN);
     turn_until_marked(house, "main");
     refresh(house);
     assert_int_equal(house->store.writes, 1);
@@ -741,7 +760,7 @@ static void after_a_conflict_it_looks_again(void **state) {
     struct house *house = *state;
     begin(house);
     house->store.before_write = clear_by_another;
-    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "main", CREDENTIAL_UNKNOWN);
     turn_until_marked(house, "main");
     assert_int_equal(house->store.writes, 2);
     assert_int_equal(mark_in(house, "main").mark, CREDENTIAL_UNKNOWN);
@@ -753,7 +772,7 @@ static void a_mark_waits_for_a_store_that_is_away(void **state) {
     open_with(house, 5, LONG_MS);
     refresh(house);
     house->store.before_write = go_away;
-    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "main", CREDENTIAL_UNKNOWN);
     while (!house->store.away)
         uv_run(&house->loop, UV_RUN_ONCE);
     refresh(house);
@@ -774,7 +793,7 @@ static void a_refresh_behind_a_clearing_shows_it(void **state) {
     assert_plan(house, ":second");
     assert_int_equal(house->store.audit_count, 1);
     assert_non_null(strstr(house->store.audit[0], "\"action\":\"clear\""));
-    directory_mark(house->directory, "second", CREDENTIAL_EXHAUSTED);
+    mark_code(house->directory, "second", CREDENTIAL_EXHAUSTED);
     turn_until_marked(house, "second");
     directory_clear_marks(house->directory, NULL);
     refresh(house);
@@ -949,7 +968,7 @@ static void who_pokes_is_told_even_that_nothing_came(void **state) {
     refresh(house);
     while (house->changes < 3)
         uv_run(&house->loop, UV_RUN_ONCE);
-    directory_mark(house->directory, "main", CREDENTIAL_UNKNOWN);
+    mark_code(house->directory, "main", CREDENTIAL_UNKNOWN);
     while (house->changes < 4)
         uv_run(&house->loop, UV_RUN_ONCE);
     assert_int_equal(house->store.writes, 0);
@@ -974,7 +993,7 @@ static void on_worker_changed(void *arg) {
     if (client != NULL)
         atomic_fetch_add(&client->meter->hits, 1);
     budget_plan_retain(snapshot->plan);
-    directory_mark(directory_of(worker->reader), "main", CREDENTIAL_UNKNOWN);
+    mark_code(directory_of(worker->reader), "main", CREDENTIAL_UNKNOWN);
     directory_poke(directory_of(worker->reader));
     budget_plan_release(snapshot->plan);
     if (worker->seen >= 50)
@@ -1065,6 +1084,7 @@ int main(void) {
         HOUSE_TEST(marks_that_come_and_go_are_told),
         HOUSE_TEST(an_unmetered_credential_has_nothing_left_to_tell),
         HOUSE_TEST(who_is_not_configured_is_not_marked),
+        HOUSE_TEST(a_late_refusal_does_not_mark_the_new_code),
         HOUSE_TEST(of_two_replicas_one_writes_the_mark),
         HOUSE_TEST(after_a_conflict_it_looks_again),
         HOUSE_TEST(a_mark_waits_for_a_store_that_is_away),

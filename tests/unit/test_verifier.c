@@ -88,11 +88,11 @@ void directory_poke(struct directory *directory) {
     directory->pokes++;
 }
 
-void directory_mark(struct directory *directory, const char *credential,
+void directory_mark(struct directory *directory, const struct directory_credential *credential,
                     enum credential_mark mark) {
     directory->marks++;
     directory->mark = mark;
-    snprintf(directory->marked, sizeof directory->marked, "%s", credential);
+    snprintf(directory->marked, sizeof directory->marked, "%s", credential->id);
 }
 
 static void add_line(struct budget_plan *plan, const char *package, const char *credential,
