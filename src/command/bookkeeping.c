@@ -25,20 +25,32 @@ static void on_changed(void *arg, const struct digest *triple) {
     (void)triple;
 }
 
+static void set_credential(const struct bookkeeping *books,
+                           const struct config_credential *credential,
+                           struct directory_credential *out) {
+    const struct digest digest = digest_secret(books->key, credential->appcode);
+    snprintf(out->id, sizeof out->id, "%s", credential->id);
+    digest_short(&digest, out->appcode);
+}
+
+/* In the order of their providers: that is the order in which they are drawn from. One whose
+ * provider is not in use is left out. */
 static void set_credentials(struct bookkeeping *books) {
     const struct config *config = books->config;
+    int count = 0;
     struct directory_credential *credentials =
         calloc((size_t)config->credential_count + 1, sizeof *credentials);
     if (credentials == NULL) {
         log_error("no memory for the credentials");
         return;
     }
-    for (int i = 0; i < config->credential_count; i++) {
-        const struct digest digest = digest_secret(books->key, config->credentials[i].appcode);
-        snprintf(credentials[i].id, sizeof credentials[i].id, "%s", config->credentials[i].id);
-        digest_short(&digest, credentials[i].appcode);
+    for (int provider = 0; provider < config->provider_count; provider++) {
+        for (int i = 0; i < config->credential_count; i++) {
+            if (config->credentials[i].provider == provider)
+                set_credential(books, &config->credentials[i], &credentials[count++]);
+        }
     }
-    directory_set_credentials(books->directory, credentials, config->credential_count);
+    directory_set_credentials(books->directory, credentials, count);
     free(credentials);
 }
 

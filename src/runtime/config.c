@@ -337,7 +337,7 @@ static bool load(struct config_loader *loader) {
     loader->config->workers_counted = loader->config->workers == 0;
     if (loader->config->workers_counted)
         loader->config->workers = processors();
-    return config_secrets_load(loader) && check_together(loader);
+    return config_secrets_load(loader) && config_providers_load(loader) && check_together(loader);
 }
 
 struct config *config_load_from(const struct config_sources *sources, struct complaint *complaint) {
@@ -376,6 +376,7 @@ static void free_config(struct config *config) {
         free(config->source[i]);
     }
     config_secrets_free(config);
+    free(config->providers);
     config_list_free(config->warnings);
     free(config->path);
     free(config);

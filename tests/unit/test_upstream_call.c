@@ -38,6 +38,7 @@ struct house {
     char requests[CALLS_MOST][REQUEST_SIZE]; /* heads, in the order of their arrival */
     int request_count;
     char url[64];
+    struct provider guide;
     struct metrics_row *metrics;
     struct upstream *upstream;
 };
@@ -91,13 +92,16 @@ static void answer_all(struct house *house) {
 
 /* --- a house of one upstream --- */
 
-static const struct upstream_credential two[] = {{"main", "code-main"}, {"second", "code-second"}};
-static const struct upstream_credential other[] = {{"main", "code-rotated"}};
+static const struct upstream_credential two[] = {{"main", "code-main", 0},
+                                                 {"second", "code-second", 0}};
+static const struct upstream_credential other[] = {{"main", "code-rotated", 0}};
+static const char *const all_statuses[] = {"*", NULL};
 
-static struct upstream_settings settings_of(const struct house *house) {
+static struct upstream_settings settings_of(struct house *house) {
+    assert_true(provider_set_guide(&house->guide, house->url, "", all_statuses));
     return (struct upstream_settings){
-        .url = house->url,
-        .ca_file = "",
+        .providers = &house->guide,
+        .provider_count = 1,
         .credentials = two,
         .credential_count = 2,
         .connect_timeout_ms = 2000,
@@ -226,6 +230,7 @@ static void test_what_has_begun_keeps_its_code_and_address(void **state) {
     struct question first = question_of("main");
     struct question waiting = question_of("second");
     struct question later = question_of("main");
+    struct provider elsewhere;
     char url[80];
     ask(house, &first);
     wait_for_requests(house, 1);
@@ -233,11 +238,12 @@ static void test_what_has_begun_keeps_its_code_and_address(void **state) {
 
     struct upstream_settings settings = settings_of(house);
     snprintf(url, sizeof url, "%.*s/new", (int)strlen(house->url) - 4, house->url);
-    settings.url = url;
+    assert_true(provider_set_guide(&elsewhere, url, "", all_statuses));
+    settings.providers = &elsewhere;
     settings.credentials = other;
     settings.credential_count = 1;
     assert_true(upstream_set(house->upstream, &settings));
-    memset(url, 'x', sizeof url - 1);
+    memset(&elsewhere, 'x', sizeof elsewhere);
     ask(house, &later);
 
     for (int i = 1; i <= 3; i++) {
