@@ -178,6 +178,20 @@ static bool warn_of_idle(const struct reader *reader) {
     return true;
 }
 
+static bool warn_of_unused(const struct reader *reader) {
+    const struct config *config = reader->loader->config;
+    for (int i = 0; i < config->credential_count; i++) {
+        const struct config_credential *credential = &config->credentials[i];
+        if (credential->provider < 0 &&
+            !config_warn(reader->loader,
+                         "upstream.order (%s): the credential %s is not used, since its provider "
+                         "is not in the order",
+                         CONFIG_SOURCE(config, upstream_order), credential->id))
+            return false;
+    }
+    return true;
+}
+
 static bool arrange(struct reader *reader) {
     struct config *config = reader->loader->config;
     size_t count = config_list_count((const char *const *)config->upstream_order);
@@ -189,7 +203,7 @@ static bool arrange(struct reader *reader) {
             return false;
     }
     give_credentials(reader);
-    return warn_of_idle(reader);
+    return warn_of_idle(reader) && warn_of_unused(reader);
 }
 
 bool config_providers_load(struct config_loader *loader) {
