@@ -2,10 +2,13 @@
 
 import copy
 import json
+import os
+import re
 import urllib.parse
 
 import jsonschema
 import pytest
+from contract import SOURCE_DIR
 from harness import Needlework, read_answer, send_question
 from raw_upstream import RawUpstream
 from sandbox_control import APPCODE
@@ -351,6 +354,33 @@ def test_check_config_shows_no_secret(sandbox, tmp_path):
     rows = {row["key"]: row["value"] for row in json.loads(result.stdout)["settings"]}
     assert rows["upstream.providers"]["second"] == described(sandbox)
     assert rows["upstream.order"] == ["second"] and secret not in result.stdout
+
+
+def settings_with(tmp_path, text):
+    """The outcome of check-config with these members, their AppCode's file being there."""
+    code = tmp_path / "code"
+    code.write_text("another-code", "utf-8")
+    code.chmod(0o600)
+    path = tmp_path / "sanyao.jsonc"
+    path.write_text("{\n" + text.replace("/etc/sanyao/appcode-second", str(code)) + "\n}", "utf-8")
+    return check_config("--config", str(path), APPCODE="one-code")
+
+
+def test_the_documented_example_is_good(tmp_path):
+    with open(os.path.join(SOURCE_DIR, "docs/operations.md"), encoding="utf-8") as file:
+        example, = re.findall(r"(?s)```jsonc\n(.*?)```", file.read())
+    result = settings_with(tmp_path, example)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_samples_example_is_good(tmp_path):
+    with open(os.path.join(SOURCE_DIR, "config/sanyao.jsonc"), encoding="utf-8") as file:
+        comment = re.search(r'(?s)//     "second": \{.*?//     \}\n', file.read())[0]
+    provider = re.sub(r"(?m)^ *// {0,5}", "", comment)
+    credentials = '"credentials": ["second=/etc/sanyao/appcode-second"],\n'
+    text = '"upstream": {"order": ["second"], "providers": {' + provider + "}}"
+    result = settings_with(tmp_path, credentials + text)
+    assert result.returncode == 0, result.stderr
 
 
 def test_from_the_environment(sandbox, tmp_path, start, people):
