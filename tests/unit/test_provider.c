@@ -180,8 +180,7 @@ static void a_question_as_a_form(void **state) {
 
 static void a_question_as_json(void **state) {
     (void)state;
-    struct provider provider =
-        posting("json", "fixed", "{\"v\":2,\"t\":true,\"s\":\"\\\"a\"}");
+    struct provider provider = posting("json", "fixed", "{\"v\":2,\"t\":true,\"s\":\"\\\"a\"}");
     assert_sends(&provider, "阿·\"布\\",
                  "{\"realName\":\"阿·\\\"布\\\\\",\"certNo\":\"11010519491231002X\","
                  "\"phone\":\"13800138000\",\"v\":2,\"t\":true,\"s\":\"\\\"a\"}");
