@@ -101,7 +101,7 @@ static bool send_answer(struct fill *fill) {
     uint8_t bytes[ANSWER_ENCODED_MAX];
     char life_ms[24];
     randombytes_buf(digests, sizeof digests);
-    redis_keys_of_number(&digests[0], &digests[1], keys);
+    redis_keys_of_number(&digests[0], &digests[1], "", keys);
     size_t size = answer_encode(&answer, bytes);
     int life_size = snprintf(life_ms, sizeof life_ms, "%lld", 37 * DAY * 1000LL);
     const char *const argv[] = {"SET", keys[REDIS_KEY_ANSWER].text, (const char *)bytes, "PX",

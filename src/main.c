@@ -6,6 +6,9 @@
 static const struct command commands[] = {
     {"serve", command_serve, "serve the API"},
     {"check-config", command_check_config, "check the settings and show what is in force"},
+    {"verify", command_verify, "ask the running service one question"},
+    {"batch", command_batch, "ask many questions, from a file"},
+    {"health", command_health, "is the running service ready?"},
     {"client", command_client, "those who may ask: list, show, add, set, rotate, remove"},
     {"package", command_package, "the calls that were bought: list, add, set"},
     {"balance", command_balance, "what is left, for how long, and what to buy next"},
@@ -16,6 +19,7 @@ static const struct command commands[] = {
     {"audit", command_audit, "who changed what"},
     {"forget", command_forget, "forget the answers about a person"},
     {"reload", command_reload, "let the running service take new settings"},
+    {"keygen", command_keygen, "make a hash key or an admin token"},
 };
 
 static void print_help(FILE *out) {

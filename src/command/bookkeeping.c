@@ -25,33 +25,27 @@ static void on_changed(void *arg, const struct digest *triple) {
     (void)triple;
 }
 
-static void set_credential(const struct bookkeeping *books,
-                           const struct config_credential *credential,
-                           struct directory_credential *out) {
-    const struct digest digest = digest_secret(books->key, credential->appcode);
+static void describe(const struct digest_key *key, const struct config_credential *credential,
+                     struct directory_credential *out) {
+    const struct digest digest = digest_secret(key, credential->appcode);
     snprintf(out->id, sizeof out->id, "%s", credential->id);
     digest_short(&digest, out->appcode);
 }
 
 /* In the order of their providers: that is the order in which they are drawn from. One whose
- * provider is not in use is left out. */
-static void set_credentials(struct bookkeeping *books) {
-    const struct config *config = books->config;
-    int count = 0;
+ * provider is not in use is left out. The caller frees them. NULL: no memory. */
+static struct directory_credential *list_credentials(const struct digest_key *key,
+                                                     const struct config *config, int *count) {
     struct directory_credential *credentials =
         calloc((size_t)config->credential_count + 1, sizeof *credentials);
-    if (credentials == NULL) {
-        log_error("no memory for the credentials");
-        return;
-    }
-    for (int provider = 0; provider < config->provider_count; provider++) {
+    *count = 0;
+    for (int provider = 0; credentials != NULL && provider < config->provider_count; provider++) {
         for (int i = 0; i < config->credential_count; i++) {
             if (config->credentials[i].provider == provider)
-                set_credential(books, &config->credentials[i], &credentials[count++]);
+                describe(key, &config->credentials[i], &credentials[(*count)++]);
         }
     }
-    directory_set_credentials(books->directory, credentials, count);
-    free(credentials);
+    return credentials;
 }
 
 static bool has_client(const struct directory_snapshot *snapshot) {
@@ -109,6 +103,7 @@ static bool begin_alerting(struct bookkeeping *books, struct metrics_row *metric
         .store = books->store,
         .directory = books->directory,
         .novelty = &books->novelty,
+        .breakers = books->breakers.board,
         .config = books->config,
         .metrics = metrics,
         .instance = instance,
@@ -122,26 +117,49 @@ static bool begin_alerting(struct bookkeeping *books, struct metrics_row *metric
     return books->alerting != NULL;
 }
 
+static bool begin_directory(struct bookkeeping *books, struct complaint *complaint) {
+    const struct config *config = books->config;
+    int count = 0;
+    struct directory_credential *credentials = list_credentials(books->key, config, &count);
+    if (credentials == NULL)
+        return complain(complaint, "no memory for the credentials");
+    const struct directory_parts parts = {.loop = books->loop,
+                                          .clock = &clock_system,
+                                          .store = books->store,
+                                          .marked = breakers_marked,
+                                          .arg = &books->breakers};
+    if (breakers_begin(&books->breakers, &clock_system, config, credentials, count, complaint))
+        books->directory = directory_new(&parts, complaint);
+    if (books->directory != NULL)
+        directory_set_credentials(books->directory, credentials, count,
+                                  config->upstream_refused_for_ms);
+    free(credentials);
+    return books->directory != NULL;
+}
+
 bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store *store,
                        const struct digest_key *key, struct config *config,
                        struct metrics_row *metrics, struct complaint *complaint) {
     *books = (struct bookkeeping){.loop = loop, .key = key, .config = config};
     books->store = store_attach(store, loop, on_changed, books, complaint);
-    if (books->store == NULL)
+    if (books->store == NULL || !begin_directory(books, complaint))
         return false;
-    const struct directory_parts parts = {
-        .loop = loop, .clock = &clock_system, .store = books->store};
-    books->directory = directory_new(&parts, complaint);
-    if (books->directory == NULL)
-        return false;
-    set_credentials(books);
     directory_refresh(books->directory, on_first_read, books);
     return begin_alerting(books, metrics, complaint);
 }
 
 void bookkeeping_set_config(struct bookkeeping *books, struct config *config) {
+    int count = 0;
     books->config = config;
-    set_credentials(books);
+    struct directory_credential *credentials = list_credentials(books->key, config, &count);
+    if (credentials != NULL) {
+        directory_set_credentials(books->directory, credentials, count,
+                                  config->upstream_refused_for_ms);
+        breakers_set(&books->breakers, config, credentials, count);
+    } else {
+        log_error("no memory for the credentials; the old ones go on");
+    }
+    free(credentials);
     directory_clear_marks(books->directory, NULL);
     alerting_set_config(books->alerting, config);
 }
@@ -212,4 +230,5 @@ void bookkeeping_end(struct bookkeeping *books) {
         uv_run(books->loop, UV_RUN_ONCE);
     if (books->store != NULL)
         store_detach(books->store);
+    breakers_end(&books->breakers);
 }

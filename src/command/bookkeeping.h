@@ -1,13 +1,14 @@
 #pragma once
 /*
  * bookkeeping: the main loop's part of a running service's money: its own handle on the store, and
- * the directory on it, and the alerts. The main thread.
+ * the directory on it, the alerts, and the breakers, which wait for its marks. The main thread.
  */
 #include <stdbool.h>
 
 #include <cjson/cJSON.h>
 #include <uv.h>
 
+#include "command/breakers.h"
 #include "core/digest.h"
 #include "core/novelty.h"
 #include "money/alerting.h"
@@ -23,7 +24,8 @@ struct bookkeeping {
     struct directory *directory; /* the same */
     struct alerting *alerting;   /* the same */
     struct novelty novelty;      /* what workers tell the alerts */
-    int notes;                   /* being written into the audit */
+    struct breakers breakers;
+    int notes; /* being written into the audit */
     bool ended;
 };
 

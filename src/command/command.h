@@ -24,6 +24,9 @@ int command_check_config(int argc, char **argv);
 int command_ledger(int argc, char **argv);
 int command_ledger_rebuild(int argc, char **argv); /* by command_ledger */
 int command_reconcile(int argc, char **argv);
+int command_verify(int argc, char **argv);
+int command_batch(int argc, char **argv);
+int command_health(int argc, char **argv);
 int command_client(int argc, char **argv);
 int command_package(int argc, char **argv);
 int command_balance(int argc, char **argv);
@@ -32,3 +35,4 @@ int command_alerts(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_forget(int argc, char **argv);
 int command_reload(int argc, char **argv);
+int command_keygen(int argc, char **argv);

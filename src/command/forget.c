@@ -1,16 +1,13 @@
 /* forget: answers about a person, taken out of every store and memory. */
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
 
 #include "command/explain.h"
+#include "command/person.h"
 #include "command/run.h"
 #include "runtime/text.h"
-
-#define PERSON_SIZE 4096
 
 enum { MOBILE_FILE, OPTION_ROWS };
 
@@ -35,44 +32,10 @@ static const struct options_form form = {
     .row_count = OPTION_ROWS,
 };
 
-/* Not buffered: nothing of it is left behind in a buffer that nobody wipes. */
-static bool read_file(FILE *file, const char *path, char person[PERSON_SIZE],
-                      struct complaint *complaint) {
-    setvbuf(file, NULL, _IONBF, 0);
-    size_t size = fread(person, 1, PERSON_SIZE, file);
-    if (ferror(file))
-        return complain(complaint, "%s cannot be read: %s", path, strerror(errno));
-    if (size == PERSON_SIZE)
-        return complain(complaint, "%s is too long for one person", path);
-    person[size] = '\0';
-    return strlen(person) == size ||
-           complain(complaint, "%s holds a zero byte, which no text does", path);
-}
-
-static bool read_person(const char *path, char person[PERSON_SIZE], struct complaint *complaint) {
-    if (path == NULL || strcmp(path, "-") == 0)
-        return read_file(stdin, "standard input", person, complaint);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return complain(complaint, "%s cannot be opened: %s", path, strerror(errno));
-    bool good = read_file(file, path, person, complaint);
-    fclose(file);
-    return good;
-}
-
-static char *trim(char *text) {
-    text += strspn(text, " \t\r\n");
-    size_t size = strlen(text);
-    while (size > 0 && isspace((unsigned char)text[size - 1]))
-        size--;
-    text[size] = '\0';
-    return text;
-}
-
 /* A number alone becomes the object that the admin API wants. */
 static bool make_body(char *person, char body[PERSON_SIZE], struct complaint *complaint) {
     struct text text = text_over(body, PERSON_SIZE);
-    const char *trimmed = trim(person);
+    const char *trimmed = person_trim(person);
     if (trimmed[0] == '\0')
         return complain(complaint, "nobody is named: give a mobile number, or JSON; see sanyao "
                                    "forget --help");
@@ -110,7 +73,7 @@ static bool ask(struct run *run, const char *body) {
 static int forget(struct run *run) {
     char person[PERSON_SIZE];
     char body[PERSON_SIZE];
-    bool good = read_person(run->options.values[MOBILE_FILE], person, &run->complaint) &&
+    bool good = person_read(run->options.values[MOBILE_FILE], person, &run->complaint) &&
                 make_body(person, body, &run->complaint) && ask(run, body);
     sodium_memzero(person, sizeof person);
     sodium_memzero(body, sizeof body);

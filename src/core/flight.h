@@ -2,14 +2,20 @@
 /*
  * flight: who of this worker waits for which question's call.
  *
- * A flight is one question under way; the askers of that question hang on it. It owns the call:
- * askers may leave, the flight goes on to its end, so that a paid answer is kept. The table finds
- * the flight of a question. One thread.
+ * A flight is one question under way; the askers of that question hang on it. It owns the call, and
+ * may make several, one after the other (core/course.h), under one lease: askers may leave, the
+ * flight goes on to its call's end, so that a paid answer is kept. The table finds the flight of a
+ * question. One thread.
  */
 #include <stddef.h>
 
+#include <uv.h>
+
+#include "core/course.h"
 #include "core/digest.h"
+#include "core/way.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 #include "upstream/call.h"
 
 struct verifier;
@@ -19,13 +25,16 @@ enum flight_stage {
     FLIGHT_ADMITTING, /* asked the store who leads */
     FLIGHT_CALLING,   /* we lead: the call is under way */
     FLIGHT_SETTLING,  /* the call ended: its row and answer are being written */
+    FLIGHT_RESTING,   /* waits a moment before it calls again */
     FLIGHT_PARKED,    /* waits for a newer snapshot of the directory */
+    FLIGHT_LEAVING,   /* all are told; the lease is being given up */
 };
 
 struct flight {
     struct flight *next; /* in its bucket */
     struct verifier *verifier;
     enum flight_stage stage;
+    struct triple triple; /* what is asked; wiped at the end */
     struct digest triple_digest;
     struct digest number_digest;
     bool virtual_operator; /* is the number of one? */
@@ -33,11 +42,25 @@ struct flight {
     struct waiter *leader; /* whose question was admitted; NULL once it left */
     struct meter *meter;   /* of the client on whose account it asks */
     struct flight *next_parked;
-    char refused[LEDGER_NAME_SIZE]; /* PARKED: the credential that upstream refused; empty: none */
-    enum failure parked_for;        /* PARKED: what who cannot wait any longer is told */
+
+    /* Of all its calls, one after the other. */
+    struct way way;
+    bool holds;           /* is the lease held by `settle`, whose call has ended? */
+    enum billed spent;    /* by those that have ended */
+    bool has_second_best; /* is there an answer in case nothing better comes? */
+    struct answer second_best;
+    enum failure failure; /* what is told of the last one, where there is no answer */
+    struct breaker_pass of_provider;
+    struct breaker_pass of_credential;
+    uv_timer_t rest;
+    int64_t rest_ms;
+    bool timed; /* is `rest` to be closed? */
+
+    /* Of the one that is under way. */
     struct ledger_id id;
     struct store_admit admit;  /* its plan is retained until it is done */
-    struct upstream_call call; /* holds the question itself */
+    struct upstream_call call; /* with its own copy of the question */
+    struct course course;      /* what follows from how it ended */
     struct store_settle settle;
 };
 

@@ -34,7 +34,7 @@ struct verdict {
     bool stored;                   /* the answer was put into the cache by this call */
     bool collapsed;                /* it is the answer to another asker's call */
     bool kept;                     /* expires_at holds */
-    int64_t retry_after_s;         /* with SOURCE_GUARD */
+    int64_t retry_after_s;         /* with SOURCE_GUARD; with a failure where it is known, else 0 */
     struct budget_finding finding; /* with FAILURE_CLIENT_QUOTA_EXHAUSTED; with
                                       FAILURE_PACKAGE_EXHAUSTED where its bound is not FITS */
     struct answer answer;

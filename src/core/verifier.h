@@ -2,12 +2,12 @@
 /*
  * verifier: a question's way, from the canonical triple to a verdict. One per worker.
  *
- *   ask ─ check ─ digest ─ memory ─ store_find ─┬─ kept and fresh enough ───────────────→ verdict
- *                                               └─ flight ─ store_admit ─┬─ answered ───→ verdict
- *                                                             ↑          ├─ refused ────→ verdict
- *                        a newer snapshot of the directory ───┤←─ parked ┴─ lead ─ upstream_start
- *                                                             └─ parked ← store_settle ← done ─┤
- *                                                                   verdict ← store_settle ←───┘
+ *   ask ─ check ─ digest ─ memory ─ store_find ─┬─ kept and fresh enough ────────────────→ verdict
+ *                                               └─ flight ─ way ─── store_admit ─┬─ answered →
+ * verdict ↑                  ├─ refused ─→ verdict a newer snapshot of the directory ───┼────────
+ * parked ──┴─ lead ─ upstream_start another call may do ───┴── lease is held ── store_settle ← done
+ *                                                                                      └──────→
+ * verdict
  *
  * What holds here: nothing is sent that store_admit did not admit; a call that was sent goes to its
  * end whoever still waits; the answer is durable before anybody is told, or the store is away and
@@ -15,8 +15,9 @@
  *
  * A flight asks for the money of the client who leads it. Where that is refused, those of the same
  * client are told, and the next one leads. It is parked, and asks again with a newer snapshot of
- * the directory, when its plan was outdated, and when upstream refused the credential: then with
- * the next one.
+ * the directory, when its plan was outdated. What follows when a call ended without an answer is in
+ * core/course.h: the same provider again after a rest, another AppCode, another provider; the lease
+ * is held meanwhile, so that nobody else leads.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@
 #include "runtime/metrics.h"
 #include "store/memory.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 #include "upstream/call.h"
 
 struct verifier;
@@ -67,6 +69,7 @@ struct verifier_parts {
     struct directory_reader *directory;
     struct memory *memory;
     struct upstream *upstream;
+    struct breaker_board *breakers;
     struct metrics_row *metrics;
     struct novelty *novelty; /* NULL: nobody is told of statuses that are not in the guide */
 };

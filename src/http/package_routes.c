@@ -8,6 +8,7 @@
 #include "http/package_view.h"
 #include "money/client_key.h"
 #include "money/package.h"
+#include "upstream/breaker.h"
 
 #define NO_PACKAGE    "There is no package of this id."
 #define OTHER_PACKAGE "There is another package of this id."
@@ -89,6 +90,7 @@ static void on_written(struct change *change, bool changed) {
         show_written(write);
         return;
     }
+    breaker_close(change->service->breakers, BREAKER_CREDENTIAL, write->package.credential);
     directory_clear_marks(directory, write->package.credential);
     admin_wait(change->service);
     directory_refresh(directory, on_cleared, write);

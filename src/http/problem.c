@@ -111,9 +111,20 @@ static void add_finding(struct text *json, const struct budget_finding *finding)
     text_add_json(json, resets_at);
 }
 
+/* What is known of it here, beyond its kind. */
+struct refusal {
+    const char *detail; /* NULL: the table's */
+    enum billed billed;
+    const struct budget_finding *finding; /* NULL: none */
+    int64_t retry_after_s;                /* 0: nothing better than the finding or the table */
+};
+
 /* In seconds; 0: nobody can say. */
 static int64_t retry_after(const struct request *request, enum problem problem,
-                           const struct budget_finding *finding) {
+                           const struct refusal *refusal) {
+    const struct budget_finding *finding = refusal->finding;
+    if (refusal->retry_after_s > 0 && problem_table[problem].retryable)
+        return refusal->retry_after_s;
     if (finding == NULL || finding->resets_at_ms == 0)
         return problem_table[problem].retry_after_s;
     const struct clock *clock = server_service(request->server)->clock;
@@ -121,9 +132,8 @@ static int64_t retry_after(const struct request *request, enum problem problem,
     return left_ms > 0 ? (left_ms + 999) / 1000 : 1;
 }
 
-struct MHD_Response *problem_response(struct request *request, enum problem problem,
-                                      const char *detail, enum billed billed,
-                                      const struct budget_finding *finding) {
+static struct MHD_Response *make_response(struct request *request, enum problem problem,
+                                          const struct refusal *refusal) {
     static const char *const billed_json[] = {"false", "true", "\"unknown\""};
     const struct problem_info *info = &problem_table[problem];
     char body[2048];
@@ -131,17 +141,17 @@ struct MHD_Response *problem_response(struct request *request, enum problem prob
     text_addf(&json, "{\"type\":\"urn:sanyao:problem:%s\",\"title\":", info->code);
     text_add_json(&json, info->title);
     text_addf(&json, ",\"status\":%u,\"detail\":", info->http_status);
-    text_add_json(&json, detail != NULL ? detail : info->detail);
+    text_add_json(&json, refusal->detail != NULL ? refusal->detail : info->detail);
     text_addf(&json, ",\"code\":\"%s\",\"requestId\":", info->code);
     text_add_json(&json, request->id);
-    text_addf(&json, ",\"billed\":%s,\"retryable\":%s", billed_json[billed],
+    text_addf(&json, ",\"billed\":%s,\"retryable\":%s", billed_json[refusal->billed],
               info->retryable ? "true" : "false");
-    if (finding != NULL)
-        add_finding(&json, finding);
+    if (refusal->finding != NULL)
+        add_finding(&json, refusal->finding);
     text_add(&json, "}\n");
     struct MHD_Response *response =
         response_new(request, "application/problem+json", body, json.size);
-    int64_t retry_after_s = retry_after(request, problem, finding);
+    int64_t retry_after_s = retry_after(request, problem, refusal);
     if (retry_after_s > 0)
         response_add_number(response, "Retry-After", retry_after_s);
     if (problem == PROBLEM_UNAUTHENTICATED)
@@ -149,21 +159,30 @@ struct MHD_Response *problem_response(struct request *request, enum problem prob
     return response;
 }
 
+static void answer(struct request *request, enum problem problem, const struct refusal *refusal) {
+    request_answer(request, problem_table[problem].http_status,
+                   make_response(request, problem, refusal));
+}
+
 void problem_answer(struct request *request, enum problem problem, const char *detail,
                     enum billed billed) {
-    request_answer(request, problem_table[problem].http_status,
-                   problem_response(request, problem, detail, billed, NULL));
+    answer(request, problem, &(struct refusal){.detail = detail, .billed = billed});
+}
+
+void problem_answer_later(struct request *request, enum problem problem, const char *detail,
+                          enum billed billed, int64_t retry_after_s) {
+    answer(request, problem,
+           &(struct refusal){.detail = detail, .billed = billed, .retry_after_s = retry_after_s});
 }
 
 void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
                           const struct budget_finding *finding) {
-    request_answer(request, problem_table[problem].http_status,
-                   problem_response(request, problem, detail, BILLED_NO, finding));
+    answer(request, problem, &(struct refusal){.detail = detail, .finding = finding});
 }
 
 void problem_answer_not_allowed(struct request *request, const char *allowed) {
     struct MHD_Response *response =
-        problem_response(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, BILLED_NO, NULL);
+        make_response(request, PROBLEM_METHOD_NOT_ALLOWED, &(struct refusal){0});
     response_add(response, "Allow", allowed);
     request_answer(request, problem_table[PROBLEM_METHOD_NOT_ALLOWED].http_status, response);
 }

@@ -55,11 +55,10 @@ void problem_answer(struct request *request, enum problem problem, const char *d
 void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
                           const struct budget_finding *finding);
 
-/* The reply alone, for whoever has headers to add; `finding` NULL: none. It is answered with the
- * problem's own http_status. NULL without memory, as response_new. */
-struct MHD_Response *problem_response(struct request *request, enum problem problem,
-                                      const char *detail, enum billed billed,
-                                      const struct budget_finding *finding);
+/* The same as problem_answer, where it is known how long it is no use to come again; 0: it is not.
+ */
+void problem_answer_later(struct request *request, enum problem problem, const char *detail,
+                          enum billed billed, int64_t retry_after_s);
 
 /* 405 with its Allow header. */
 void problem_answer_not_allowed(struct request *request, const char *allowed);

@@ -16,6 +16,7 @@
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 
 struct service {
     const struct config *config;
@@ -35,6 +36,7 @@ struct service {
     void *reload_arg;
     const struct metrics_row *metrics;
     int metrics_rows;
+    struct breaker_board *breakers;
     const atomic_bool *draining;
 };
 

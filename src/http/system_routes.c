@@ -5,12 +5,14 @@
 #include "http/response.h"
 #include "http/service.h"
 #include "runtime/text.h"
+#include "upstream/breaker.h"
 
 extern const char openapi_yaml[];
 extern const size_t openapi_yaml_size;
 
 #define JSON_TYPE    "application/json; charset=utf-8"
 #define METRICS_SIZE ((size_t)32 * 1024)
+#define READY_SIZE   ((size_t)8 * 1024) /* with every breaker open */
 
 void system_healthz(struct request *request, struct service *service) {
     (void)service;
@@ -41,6 +43,32 @@ static const char *balance_state(const struct directory_snapshot *snapshot) {
     return directory_is_metered(snapshot) ? "metered" : "unmetered";
 }
 
+static void add_breaker(struct text *json, const struct breaker_view *view) {
+    text_addf(json, "{\"kind\":\"%s\",\"name\":", breaker_kind_name[view->kind]);
+    text_add_json(json, view->name);
+    text_addf(json, ",\"state\":\"%s\"", breaker_state_name[view->state]);
+    if (view->state == BREAKER_OPEN && view->wait_ms >= 0)
+        text_addf(json, ",\"retryInSeconds\":%lld", (long long)(view->wait_ms + 999) / 1000);
+    text_add(json, "}");
+}
+
+/* Those that are not closed. What is known is served whatever they say, so they are no reason not
+ * to be ready. */
+static void add_breakers(struct text *json, const struct breaker_board *board) {
+    struct breaker_view views[BREAKER_MOST];
+    int count = breaker_look(board, views, BREAKER_MOST);
+    const char *comma = "";
+    text_add(json, ",\"breakers\":[");
+    for (int i = 0; i < count; i++) {
+        if (views[i].state == BREAKER_CLOSED)
+            continue;
+        text_add(json, comma);
+        add_breaker(json, &views[i]);
+        comma = ",";
+    }
+    text_add(json, "]");
+}
+
 void system_readyz(struct request *request, struct service *service) {
     const struct directory_snapshot *snapshot = service->clients != NULL
                                                     ? directory_read(service->clients)
@@ -52,13 +80,15 @@ void system_readyz(struct request *request, struct service *service) {
     const char *credential = credential_state(service, snapshot);
     bool draining = service_is_draining(service);
     bool ready = store_works && strcmp(credential, "ok") == 0 && !draining;
-    char body[2048];
+    char body[READY_SIZE];
     struct text json = text_over(body, sizeof body);
     text_addf(&json, "{\"status\":\"%s\",\"checks\":{\"process\":\"%s\"",
               ready ? "ready" : "not_ready", draining ? "draining" : "ok");
     add_check(&json, "store", store_works ? "ok" : store_says.text);
     add_check(&json, "credential", credential);
-    text_addf(&json, "},\"balance\":\"%s\"}\n", balance_state(snapshot));
+    text_addf(&json, "},\"balance\":\"%s\"", balance_state(snapshot));
+    add_breakers(&json, service->breakers);
+    text_add(&json, "}\n");
     struct MHD_Response *response = response_new(request, JSON_TYPE, body, json.size);
     if (!ready)
         response_add_number(response, "Retry-After", 1);
@@ -69,6 +99,7 @@ void system_metrics(struct request *request, struct service *service) {
     char body[METRICS_SIZE];
     struct text text = text_over(body, sizeof body);
     metrics_print(service->metrics, service->metrics_rows, &text);
+    breaker_print(service->breakers, &text);
     request_answer(
         request, MHD_HTTP_OK,
         response_new(request, "text/plain; version=0.0.4; charset=utf-8", body, text.size));

@@ -171,7 +171,8 @@ static void answer_with_problem(const struct question *question, const struct ve
     if (is_quota(verdict))
         problem_answer_quota(question->request, problem, detail, &verdict->finding);
     else
-        problem_answer(question->request, problem, detail, verdict->billed);
+        problem_answer_later(question->request, problem, detail, verdict->billed,
+                             verdict->retry_after_s);
 }
 
 static void conclude(struct question *question, const struct verdict *verdict) {

@@ -18,6 +18,7 @@ const char *const alert_kind_name[ALERT_KINDS] = {
     [ALERT_CONTRADICTION] = "contradiction",
     [ALERT_STATUS] = "status",
     [ALERT_STORE] = "store",
+    [ALERT_BREAKER] = "breaker",
 };
 
 void alert_id(const struct alert *alert, char id[STORE_DOCUMENT_ID_SIZE]) {
@@ -25,6 +26,11 @@ void alert_id(const struct alert *alert, char id[STORE_DOCUMENT_ID_SIZE]) {
     text_addf(&text, "%s/%s", alert_kind_name[alert->kind], alert->subject);
     if (alert->kind == ALERT_PACKAGE)
         text_addf(&text, "/%d", alert->threshold);
+}
+
+const char *alert_provider(const struct alert *alert) {
+    const char *slash = strrchr(alert->subject, '/');
+    return slash != NULL ? slash + 1 : alert->subject;
 }
 
 /* --- what it says --- */
@@ -60,12 +66,20 @@ static void say_store(const struct alert *alert, struct text *text) {
     text_addf(text, "Process %s could not reach its store.", alert->subject);
 }
 
+static void say_breaker(const struct alert *alert, struct text *text) {
+    text_addf(text,
+              "Process %.*s has stopped asking provider %s for a while: too many calls failed or "
+              "were slow.",
+              (int)strcspn(alert->subject, "/"), alert->subject, alert_provider(alert));
+}
+
 static void (*const sayings[ALERT_KINDS])(const struct alert *alert, struct text *text) = {
     [ALERT_PACKAGE] = say_package,
     [ALERT_CREDENTIAL] = say_credential,
     [ALERT_CONTRADICTION] = say_contradiction,
     [ALERT_STATUS] = say_status,
     [ALERT_STORE] = say_store,
+    [ALERT_BREAKER] = say_breaker,
 };
 
 void alert_detail(const struct alert *alert, char detail[ALERT_DETAIL_SIZE]) {
@@ -339,6 +353,31 @@ static void judge_statuses(struct judgement *judgement) {
     }
 }
 
+/* The subject of a breaker of this process. */
+static void name_breaker(const struct alert_figures *figures, const struct breaker_view *breaker,
+                         char subject[ALERT_SUBJECT_SIZE]) {
+    snprintf(subject, ALERT_SUBJECT_SIZE, "%s/%s/%s", figures->instance,
+             breaker_kind_name[breaker->kind], breaker->name);
+}
+
+/* One that was open between two looks counts as well. */
+static bool was_open(const struct breaker_view *breaker) {
+    return breaker->state != BREAKER_CLOSED ||
+           (breaker->opened > 0 && breaker->for_ms < ALERT_CLOSED_MS);
+}
+
+static void judge_breakers(struct judgement *judgement) {
+    const struct alert_figures *figures = judgement->figures;
+    for (int i = 0; i < figures->breaker_count; i++) {
+        const struct breaker_view *breaker = &figures->breakers[i];
+        if (breaker->kind != BREAKER_PROVIDER || !was_open(breaker))
+            continue;
+        struct alert alert = {.kind = ALERT_BREAKER, .threshold = -1, .calls = -1, .left = -1};
+        name_breaker(figures, breaker, alert.subject);
+        fire(judgement, &alert);
+    }
+}
+
 static const struct alert_package *find_package(const struct alert_figures *figures,
                                                 const char *id) {
     for (int i = 0; i < figures->package_count; i++) {
@@ -365,6 +404,25 @@ static bool is_mark_over(const struct alert_figures *figures, const struct alert
     return true;
 }
 
+static bool is_own(const struct alert_figures *figures, const struct alert *alert) {
+    size_t size = strlen(figures->instance);
+    return strncmp(alert->subject, figures->instance, size) == 0 && alert->subject[size] == '/';
+}
+
+/* A process that has just begun has its breakers closed and has seen nothing yet. */
+static bool is_breaker_over(const struct alert_figures *figures, const struct alert *alert) {
+    if (!is_own(figures, alert))
+        return figures->now_ms - alert->since_ms >= ALERT_GONE_MS;
+    for (int i = 0; i < figures->breaker_count; i++) {
+        const struct breaker_view *breaker = &figures->breakers[i];
+        char subject[ALERT_SUBJECT_SIZE];
+        name_breaker(figures, breaker, subject);
+        if (strcmp(subject, alert->subject) == 0)
+            return breaker->state == BREAKER_CLOSED && breaker->for_ms >= ALERT_CLOSED_MS;
+    }
+    return true;
+}
+
 static bool is_over(const struct alert_figures *figures, const struct alert *alert) {
     switch (alert->kind) {
     case ALERT_PACKAGE:
@@ -374,6 +432,8 @@ static bool is_over(const struct alert_figures *figures, const struct alert *ale
         return is_mark_over(figures, alert);
     case ALERT_STATUS:
         return figures->now_ms - alert->since_ms >= ALERT_STATUS_MS;
+    case ALERT_BREAKER:
+        return is_breaker_over(figures, alert);
     case ALERT_STORE:
     case ALERT_KINDS:
         break;
@@ -383,7 +443,7 @@ static bool is_over(const struct alert_figures *figures, const struct alert *ale
 
 int alert_changes_most(const struct alert_figures *figures) {
     return figures->package_count * figures->threshold_count + figures->credential_count +
-           figures->status_count + figures->known_count;
+           figures->status_count + figures->breaker_count + figures->known_count;
 }
 
 int alert_judge(const struct alert_figures *figures, struct alert_change *changes) {
@@ -391,6 +451,7 @@ int alert_judge(const struct alert_figures *figures, struct alert_change *change
     judge_packages(&judgement);
     judge_credentials(&judgement);
     judge_statuses(&judgement);
+    judge_breakers(&judgement);
     for (int i = 0; i < figures->known_count; i++) {
         const struct alert_known *known = &figures->known[i];
         if (known->alert.firing && is_over(figures, &known->alert))

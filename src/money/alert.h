@@ -4,17 +4,21 @@
  *
  *   package/<id>/<threshold>  so many percent of a package, or less, are left; 0: nothing is
  *   credential/<id>           upstream refuses its AppCode
- *   contradiction/<id>        upstream says that a credential is spent; our books had something
- * left status/<status>           upstream answered with a status that is not in its guide
+ *   contradiction/<id>        upstream says that a credential is spent; our books had calls left
+ *   status/<status>           upstream answered with a status that is not in its guide
  *   store/<instance>          a process could not reach its store for a while
+ *   breaker/<instance>/provider/<name>
+ *                             a process has stopped asking a provider for a while
  *
  *   (none) ──→ firing ──→ resolved ──→ firing …
  *
  * A package's alert is resolved by a top-up (its number of calls is another one, and more is left
  * than the threshold), or when the package is not in force any more; not by calls that were given
  * back, so that it fires once per crossing. A credential's is resolved when its mark is gone, a
- * status's a day later. Which of several processes fires is decided by the store: each document is
- * written by compare-and-set.
+ * status's a day later. A breaker's is resolved by its own process when it has been closed for a
+ * minute, and a day later by any other, since that process may be gone. Of AppCodes' breakers
+ * nothing is told: upstream's refusals leave marks. Which of several processes fires is decided by
+ * the store: each document is written by compare-and-set.
  *
  * Besides, a document says how far it was delivered: which webhooks have it, and who is at it until
  * when. Pure; value types.
@@ -27,6 +31,7 @@
 #include "money/credential.h"
 #include "money/ledger.h"
 #include "store/records.h"
+#include "upstream/breaker.h"
 
 enum alert_kind {
     ALERT_PACKAGE,
@@ -34,23 +39,27 @@ enum alert_kind {
     ALERT_CONTRADICTION,
     ALERT_STATUS,
     ALERT_STORE,
+    ALERT_BREAKER,
     ALERT_KINDS
 };
 
 extern const char *const alert_kind_name[ALERT_KINDS];
 
-#define ALERT_SUBJECT_SIZE 128
+#define ALERT_SUBJECT_SIZE 152 /* with its kind it is a document's id */
 #define ALERT_HOLDER_SIZE  20
 #define ALERT_REACHED_SIZE 1024
 #define ALERT_DETAIL_SIZE  384
 
 #define ALERT_STATUS_MS  (INT64_C(24) * 60 * 60 * 1000) /* then a status's alert is resolved */
+#define ALERT_CLOSED_MS  (INT64_C(60) * 1000)           /* closed for so long: it is over */
+#define ALERT_GONE_MS    (INT64_C(24) * 60 * 60 * 1000) /* then another process may say so */
 #define ALERT_DELIVER_MS (INT64_C(24) * 60 * 60 * 1000) /* then nobody tries any more */
 
 struct alert {
     enum alert_kind kind;
-    char subject[ALERT_SUBJECT_SIZE]; /* a package's, credential's or instance's id; a status */
-    int threshold;                    /* percent, of a package; else -1 */
+    /* A package's, credential's or instance's id; a status; "<instance>/provider/<name>". */
+    char subject[ALERT_SUBJECT_SIZE];
+    int threshold; /* percent, of a package; else -1 */
     bool firing;
     int64_t since_ms;       /* when it fired; of a store, since when it was away */
     int64_t resolved_at_ms; /* 0: not yet */
@@ -74,6 +83,9 @@ bool alert_decode(const char *body, struct alert *alert) __attribute__((warn_unu
 
 /* What it says, in English, for the admin API and the log: never a secret or a person. */
 void alert_detail(const struct alert *alert, char detail[ALERT_DETAIL_SIZE]);
+
+/* Of a breaker's: the provider's name, borrowed. */
+const char *alert_provider(const struct alert *alert);
 
 /* A document as the admin API shows it: {"id","kind","subject","threshold"|null,"state","since",
  * "resolvedAt"|null,"detail","delivered"}. NULL: it is none, or there is no memory. */
@@ -113,6 +125,9 @@ struct alert_figures {
     int credential_count;
     const char (*statuses)[RESULT_STATUS_SIZE]; /* unheard of, that came since the last time */
     int status_count;
+    const struct breaker_view *breakers; /* this process's */
+    int breaker_count;
+    const char *instance; /* this process's name */
     const struct alert_known *known;
     int known_count;
     int64_t now_ms;

@@ -498,6 +498,7 @@ static void judge(struct alerting *alerting) {
     const struct directory_snapshot *snapshot = directory_now(alerting->parts.directory);
     int thresholds[THRESHOLDS_MOST];
     char statuses[NOVELTY_MOST][RESULT_STATUS_SIZE];
+    struct breaker_view breakers[BREAKER_MOST];
     struct known_list list = {0};
     int64_t now_ms = unix_now(alerting);
     struct alert_package *packages = calloc((size_t)snapshot->package_count + 1, sizeof *packages);
@@ -514,6 +515,11 @@ static void judge(struct alerting *alerting) {
             .status_count = alerting->parts.novelty != NULL
                                 ? novelty_take(alerting->parts.novelty, statuses)
                                 : 0,
+            .breakers = breakers,
+            .breaker_count = alerting->parts.breakers != NULL
+                                 ? breaker_look(alerting->parts.breakers, breakers, BREAKER_MOST)
+                                 : 0,
+            .instance = alerting->instance,
             .known = list.alerts,
             .known_count = list.count,
             .now_ms = now_ms,

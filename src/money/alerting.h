@@ -2,7 +2,7 @@
 /*
  * alerting: looks whether something is to be told, writes the alerts' documents, and delivers them.
  *
- *   timer, directory ─→ counters ─→ alert_judge ─→ documents by compare-and-set
+ *   timer, directory ─→ counters, breakers ─→ alert_judge ─→ documents by compare-and-set
  *                                                       └─ written by us ─→ delivery
  *   delivery:  webhooks, one after the other ─→ document: who has it ─┬─ all ─→ over
  *                        ↑                                            └─ wait, jittered ─┐
@@ -26,21 +26,23 @@
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 
 struct alerting;
 
 struct alerting_parts {
     uv_loop_t *loop;
     const struct clock *clock;
-    struct store_client *store;  /* attached to the same loop */
-    struct directory *directory; /* of the same loop */
-    struct novelty *novelty;     /* NULL: nobody tells of statuses */
-    struct config *config;       /* a reference is taken */
-    struct metrics_row *metrics; /* the main loop's own */
-    const char *instance;        /* this process's name; copied */
-    int64_t period_ms;           /* between two looks */
-    int64_t first_retry_ms;      /* after the first attempt; doubled each time, */
-    int64_t most_retry_ms;       /* up to this */
+    struct store_client *store;           /* attached to the same loop */
+    struct directory *directory;          /* of the same loop */
+    struct novelty *novelty;              /* NULL: nobody tells of statuses */
+    const struct breaker_board *breakers; /* NULL: nothing is told of them */
+    struct config *config;                /* a reference is taken */
+    struct metrics_row *metrics;          /* the main loop's own */
+    const char *instance;                 /* this process's name; copied */
+    int64_t period_ms;                    /* between two looks */
+    int64_t first_retry_ms;               /* after the first attempt; doubled each time, */
+    int64_t most_retry_ms;                /* up to this */
 };
 
 /* NULL with a complaint. Looks for the first time when the directory has been read. */

@@ -21,6 +21,7 @@ struct budget_line {
     char credential[LEDGER_NAME_SIZE];
     int64_t calls;         /* bought; -1: unmetered */
     int64_t expires_at_ms; /* Unix; 0: never */
+    int provider; /* whose AppCode it is, in the order of the settings; stores pass it by */
 };
 
 /* Immutable once shared, but for the count of who has it. */

@@ -102,6 +102,17 @@ const struct directory_snapshot *directory_now(const struct directory *directory
     return directory->now;
 }
 
+/* Whoever leaves an AppCode alone for its mark learns of it before the calls that the new snapshot
+ * brings. */
+static void tell_marks(const struct directory *directory, const struct directory_snapshot *made) {
+    for (int i = 0; directory->parts.marked != NULL && i < directory->credential_count; i++) {
+        const struct directory_credential *credential = &directory->credentials[i];
+        enum credential_mark mark = directory_mark_of(made, credential);
+        if (mark != directory_mark_of(directory->now, credential))
+            directory->parts.marked(directory->parts.arg, credential->id, mark);
+    }
+}
+
 void directory_publish(struct directory *directory) {
     struct directory_snapshot *made = directory_snapshot_make(directory);
     directory->stale = made == NULL;
@@ -109,6 +120,7 @@ void directory_publish(struct directory *directory) {
         log_error("no memory for a new view of clients and packages");
         return;
     }
+    tell_marks(directory, made);
     *directory_snapshot_next(directory->now) = directory->retired;
     directory->retired = directory->now;
     uv_mutex_lock(&directory->mutex);
@@ -127,7 +139,8 @@ static void release_retired(struct directory *directory) {
 }
 
 void directory_set_credentials(struct directory *directory,
-                               const struct directory_credential *credentials, int count) {
+                               const struct directory_credential *credentials, int count,
+                               int64_t refused_for_ms) {
     struct directory_credential *copy = calloc((size_t)count + 1, sizeof *copy);
     if (copy == NULL) {
         log_error("no memory for the credentials");
@@ -138,6 +151,7 @@ void directory_set_credentials(struct directory *directory,
     free(directory->credentials);
     directory->credentials = copy;
     directory->credential_count = count;
+    directory->refused_for_ms = refused_for_ms;
     directory_publish(directory);
 }
 

@@ -66,23 +66,30 @@ bool directory_is_metered(const struct directory_snapshot *snapshot);
 struct directory_credential {
     char id[LEDGER_NAME_SIZE];
     char appcode[CREDENTIAL_FINGERPRINT_SIZE]; /* its fingerprint */
+    int provider;                              /* whose it is, in the order of the settings */
 };
 
 struct directory_parts {
     uv_loop_t *loop;
     const struct clock *clock;
     struct store_client *store; /* attached to the same loop; the directory is its watcher */
-    int64_t poll_ms;            /* a notice may be lost: read this often; 0: every 10 seconds */
-    int64_t look_ms;            /* hits and what was used, this often; 0: every 5 seconds */
+    /* A mark has come to an AppCode that is configured, or has gone from it (CREDENTIAL_GOOD).
+     * NULL: nobody wants to know. */
+    void (*marked)(void *arg, const char *credential, enum credential_mark mark);
+    void *arg;
+    int64_t poll_ms; /* a notice may be lost: read this often; 0: every 10 seconds */
+    int64_t look_ms; /* hits and what was used, this often; 0: every 5 seconds */
 };
 
 /* Borrowed for its life. NULL with a complaint. Begins to read at once. */
 struct directory *directory_new(const struct directory_parts *parts, struct complaint *complaint);
 
 /* The credentials that there are; copied. At the start and at each reload; `changed` marks of a
- * code that is another now do not count any more. */
+ * code that is another now do not count any more. A refused one (but not a spent one) is offered
+ * again `refused_for_ms` after its mark, until it is marked anew. */
 void directory_set_credentials(struct directory *directory,
-                               const struct directory_credential *credentials, int count);
+                               const struct directory_credential *credentials, int count,
+                               int64_t refused_for_ms);
 
 /* Brings the last hits into the store; `ended` is called when nothing of it is under way any more,
  * after which it may be freed. All readers must be detached. */
@@ -108,8 +115,9 @@ void directory_refresh(struct directory *directory, void (*done)(void *arg, bool
 void directory_poke(struct directory *directory);
 
 /*
- * Upstream has refused the credential: writes its mark (unless it bears one for this code already),
- * and publishes. A mark of the same kind is written once, whoever says it. Any thread.
+ * Upstream has refused the credential: writes its mark (unless it bears one for this code already
+ * that holds), and publishes. A mark of the same kind is written once, whoever says it.
+ * CREDENTIAL_GOOD: upstream took it: a mark that does not hold any more is taken away. Any thread.
  */
 void directory_mark(struct directory *directory, const char *credential, enum credential_mark mark);
 

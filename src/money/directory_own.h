@@ -26,6 +26,7 @@ struct directory_task {
     struct directory_task *next;
     char credential[LEDGER_NAME_SIZE]; /* empty: of all */
     enum credential_mark mark;
+    bool lapsed; /* of CREDENTIAL_GOOD: only one that does not hold any more */
     int conflicts;
 };
 
@@ -82,6 +83,7 @@ struct directory {
     int document_room;
     struct directory_credential *credentials;
     int credential_count;
+    int64_t refused_for_ms;
     struct store_counter *used; /* calls of packages, as last looked at; by name */
     int used_count;
     struct directory_meter **meters; /* by client */
@@ -148,6 +150,11 @@ struct budget_plan *directory_plan_make(const struct directory *directory,
 /* NULL: there is none of this id. */
 const struct directory_credential *directory_configured(const struct directory *directory,
                                                         const char *id);
+/* The mark that this AppCode has in the snapshot; one of another code is none. */
+enum credential_mark directory_mark_of(const struct directory_snapshot *snapshot,
+                                       const struct directory_credential *credential);
+/* Of one that upstream refuses, not of a spent one: is it time to try it again? */
+bool directory_mark_lapsed(const struct directory *directory, const struct credential *credential);
 /* Calls of it, as last looked at. */
 int64_t directory_used(const struct directory *directory, const char *package);
 

@@ -41,21 +41,34 @@ const struct directory_credential *directory_configured(const struct directory *
     return NULL;
 }
 
-/* A mark that another code left does not count. */
-static enum credential_mark mark_of(const struct directory_snapshot *snapshot,
-                                    const struct directory_credential *credential) {
+/* NULL: it bears none. */
+static const struct credential *find_mark(const struct directory_snapshot *snapshot,
+                                          const struct directory_credential *credential) {
     for (int i = 0; i < snapshot->credential_count; i++) {
         const struct credential *found = &snapshot->credentials[i];
         if (strcmp(found->id, credential->id) == 0)
-            return strcmp(found->appcode, credential->appcode) == 0 ? found->mark : CREDENTIAL_GOOD;
+            return strcmp(found->appcode, credential->appcode) == 0 ? found : NULL;
     }
-    return CREDENTIAL_GOOD;
+    return NULL;
+}
+
+enum credential_mark directory_mark_of(const struct directory_snapshot *snapshot,
+                                       const struct directory_credential *credential) {
+    const struct credential *found = find_mark(snapshot, credential);
+    return found != NULL ? found->mark : CREDENTIAL_GOOD;
+}
+
+bool directory_mark_lapsed(const struct directory *directory, const struct credential *credential) {
+    bool spent = credential->mark == CREDENTIAL_EXHAUSTED || credential->mark == CREDENTIAL_EXPIRED;
+    return !spent && clock_unix_ms(directory->parts.clock) >=
+                         credential->since_ms + directory->refused_for_ms;
 }
 
 static bool is_usable(const struct directory *directory, const struct directory_snapshot *snapshot,
-                      const char *id) {
-    const struct directory_credential *credential = directory_configured(directory, id);
-    return credential != NULL && mark_of(snapshot, credential) == CREDENTIAL_GOOD;
+                      const struct directory_credential *credential) {
+    const struct credential *found = find_mark(snapshot, credential);
+    return found == NULL || found->mark == CREDENTIAL_GOOD ||
+           directory_mark_lapsed(directory, found);
 }
 
 int64_t directory_used(const struct directory *directory, const char *package) {
@@ -74,15 +87,17 @@ int64_t directory_used(const struct directory *directory, const char *package) {
     return 0;
 }
 
-static void add_line(struct budget_plan *plan, const char *package, const char *credential,
-                     int64_t calls, int64_t expires_at_ms) {
+static void add_line(struct budget_plan *plan, const char *package,
+                     const struct directory_credential *credential, int64_t calls,
+                     int64_t expires_at_ms) {
     if (plan->count == BUDGET_LINES_MOST)
         return;
     struct budget_line *line = &plan->lines[plan->count++];
     snprintf(line->package, sizeof line->package, "%s", package);
-    snprintf(line->credential, sizeof line->credential, "%s", credential);
+    snprintf(line->credential, sizeof line->credential, "%s", credential->id);
     line->calls = calls;
     line->expires_at_ms = expires_at_ms;
+    line->provider = credential->provider;
 }
 
 /* Those with calls left, or those without, in the order in which they are drawn. The counts are a
@@ -93,12 +108,14 @@ static void add_packages(const struct directory *directory,
     int64_t now_ms = clock_unix_ms(directory->parts.clock);
     for (int i = 0; i < snapshot->package_count; i++) {
         const struct package *package = &snapshot->packages[i];
+        const struct directory_credential *credential =
+            directory_configured(directory, package->credential);
         bool expired = package->expires_at_ms != 0 && package->expires_at_ms <= now_ms;
-        if (package->removed || expired || !is_usable(directory, snapshot, package->credential))
+        if (package->removed || expired || credential == NULL ||
+            !is_usable(directory, snapshot, credential))
             continue;
         if ((directory_used(directory, package->id) >= package->calls) == used_up)
-            add_line(plan, package->id, package->credential, package->calls,
-                     package->expires_at_ms);
+            add_line(plan, package->id, credential, package->calls, package->expires_at_ms);
     }
 }
 
@@ -117,9 +134,9 @@ struct budget_plan *directory_plan_make(const struct directory *directory,
         return plan;
     }
     for (int i = 0; i < directory->credential_count; i++) {
-        const char *id = directory->credentials[i].id;
-        if (is_usable(directory, snapshot, id))
-            add_line(plan, "", id, -1, 0);
+        const struct directory_credential *credential = &directory->credentials[i];
+        if (is_usable(directory, snapshot, credential))
+            add_line(plan, "", credential, -1, 0);
     }
     return plan;
 }
@@ -130,7 +147,7 @@ static enum failure why_no_plan(const struct directory *directory,
     if (snapshot->version < 0)
         return FAILURE_STORE_UNAVAILABLE;
     for (int i = 0; i < directory->credential_count; i++) {
-        enum credential_mark mark = mark_of(snapshot, &directory->credentials[i]);
+        enum credential_mark mark = directory_mark_of(snapshot, &directory->credentials[i]);
         if (mark == CREDENTIAL_GOOD || mark == CREDENTIAL_EXHAUSTED || mark == CREDENTIAL_EXPIRED)
             return FAILURE_PACKAGE_EXHAUSTED;
     }

@@ -98,16 +98,25 @@ static char *make_audit(const struct directory *directory, const char *action, c
     return line;
 }
 
+/* Is it what the document says already, but for when? One that is refused for days is tried again
+ * and again, which is no news. */
+static bool is_news(const struct store_document *document, const struct credential *credential) {
+    struct credential found;
+    return document == NULL || !credential_decode(document->body_owned, &found) ||
+           found.mark != credential->mark || strcmp(found.appcode, credential->appcode) != 0;
+}
+
 /* False: no memory. */
 static bool write_credential(struct directory *directory, const char *action,
                              const struct credential *credential) {
     const struct store_document *document =
         directory_document(directory, STORE_CREDENTIAL, credential->id);
+    const char *before = document != NULL ? document->body_owned : NULL;
+    bool news = is_news(document, credential);
     char *body = credential_encode(credential);
-    char *audit = body != NULL ? make_audit(directory, action, credential->id,
-                                            document != NULL ? document->body_owned : NULL, body)
-                               : NULL;
-    if (audit == NULL) {
+    char *audit =
+        body != NULL && news ? make_audit(directory, action, credential->id, before, body) : NULL;
+    if (body == NULL || (news && audit == NULL)) {
         free(body);
         return false;
     }
@@ -135,7 +144,8 @@ static bool bears_mark(const struct directory *directory,
         directory_document(directory, STORE_CREDENTIAL, credential->id);
     struct credential found;
     return document != NULL && credential_decode(document->body_owned, &found) &&
-           found.mark != CREDENTIAL_GOOD && strcmp(found.appcode, credential->appcode) == 0;
+           found.mark != CREDENTIAL_GOOD && strcmp(found.appcode, credential->appcode) == 0 &&
+           !directory_mark_lapsed(directory, &found);
 }
 
 /* By our books; -1: no package is registered. */
@@ -218,8 +228,10 @@ static bool find_marked(const struct directory *directory, const char *id,
 }
 
 static bool start_clear(struct directory *directory) {
+    const struct directory_task *task = directory->tasks;
     struct credential credential;
-    if (find_marked(directory, directory->tasks->credential, &credential)) {
+    if (find_marked(directory, task->credential, &credential) &&
+        (!task->lapsed || directory_mark_lapsed(directory, &credential))) {
         credential.mark = CREDENTIAL_GOOD;
         credential.since_ms = clock_unix_ms(directory->parts.clock);
         credential.left = -1;
@@ -253,14 +265,15 @@ static struct directory_task *new_task(const char *credential, enum credential_m
 
 void directory_mark(struct directory *directory, const char *credential,
                     enum credential_mark mark) {
-    struct directory_task *task = mark != CREDENTIAL_GOOD ? new_task(credential, mark) : NULL;
+    struct directory_task *task = new_task(credential, mark);
     if (task == NULL)
         return;
+    task->lapsed = mark == CREDENTIAL_GOOD;
     uv_mutex_lock(&directory->mutex);
     struct directory_task **last = &directory->told;
-    while (*last != NULL && strcmp((*last)->credential, credential) != 0)
+    while (*last != NULL && ((*last)->mark != mark || strcmp((*last)->credential, credential) != 0))
         last = &(*last)->next;
-    /* Of many calls that were refused together one is enough. */
+    /* Of many calls that ended the same together one is enough. */
     if (*last == NULL) {
         *last = task;
         task = NULL;

@@ -57,6 +57,12 @@ static void say_store(const struct alert *alert, struct text *title, struct text
     text_addf(text, "- 实例：%s\n", alert->subject);
 }
 
+static void say_breaker(const struct alert *alert, struct text *title, struct text *text) {
+    text_addf(title, "上游 %s 调用异常，已熔断", alert_provider(alert));
+    text_addf(text, "- 上游：%s\n- 实例：%.*s\n", alert_provider(alert),
+              (int)strcspn(alert->subject, "/"), alert->subject);
+}
+
 static void (*const sayings[ALERT_KINDS])(const struct alert *alert, struct text *title,
                                           struct text *text) = {
     [ALERT_PACKAGE] = say_package,
@@ -64,6 +70,7 @@ static void (*const sayings[ALERT_KINDS])(const struct alert *alert, struct text
     [ALERT_CONTRADICTION] = say_contradiction,
     [ALERT_STATUS] = say_status,
     [ALERT_STORE] = say_store,
+    [ALERT_BREAKER] = say_breaker,
 };
 
 static void say_time(const char *what, int64_t unix_ms, struct text *text) {

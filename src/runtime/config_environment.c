@@ -121,9 +121,19 @@ static void variable_hint(const char *variable, char hint[CONFIG_HINT_SIZE]) {
 
 /* ---- which variables are whose ---- */
 
+/* Variables that are ours and no settings: where those are, and a caller's key for the commands. */
+static bool is_no_setting(const char *variable, size_t size) {
+    static const char *const names[] = {PREFIX "CONFIG", PREFIX "KEY"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (size == strlen(names[i]) && strncmp(variable, names[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_known(const char *variable, size_t size) {
     char name[CONFIG_NAME_SIZE];
-    if (size == strlen(PREFIX "CONFIG") && strncmp(variable, PREFIX "CONFIG", size) == 0)
+    if (is_no_setting(variable, size))
         return true;
     for (size_t i = 0; i < config_table_count; i++) {
         config_variable_name(&config_table[i], name);

@@ -4,7 +4,8 @@
  *
  * Each worker writes its own row only, so counting costs no contention; a reader sees a sum that
  * may be a moment old. Labels come from closed sets, fixed at compile time: never a person's data,
- * never a caller's text. The registry is global, like the logger.
+ * never a caller's text. (Breakers print themselves, by the names in the settings.) The registry is
+ * global, like the logger.
  */
 #include <stdint.h>
 

@@ -206,6 +206,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
         .directory = worker->directory,
         .memory = worker->memory,
         .upstream = worker->upstream,
+        .breakers = worker->settings.breakers,
         .metrics = &settings->metrics[settings->row],
         .novelty = settings->novelty,
     };
@@ -231,6 +232,7 @@ static bool start_servers(struct worker *worker, struct complaint *complaint) {
         .clients = worker->directory,
         .metrics = settings->metrics,
         .metrics_rows = settings->rows,
+        .breakers = settings->breakers,
         .draining = settings->draining,
     };
     worker->servers = calloc((size_t)settings->fd_count, sizeof(struct server *));

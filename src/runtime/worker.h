@@ -3,8 +3,9 @@
  * worker: one thread with one libuv loop that carries everything of its questions: its listeners,
  * its memory cache, its flights, its upstream connections, its handle on the store.
  *
- * Workers share nothing but the configuration, the hash key, the store behind its handles, and the
- * metrics (a row each). Another configuration is taken by each on its own loop, between two turns.
+ * Workers share nothing but the configuration, the hash key, the store behind its handles, the
+ * breakers, and the metrics (a row each). Another configuration is taken by each on its own loop,
+ * between two turns.
  */
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "store/store.h"
+#include "upstream/breaker.h"
 
 struct worker;
 
@@ -26,6 +28,7 @@ struct worker_settings {
     struct store *store;
     struct directory *directory;
     struct novelty *novelty;
+    struct breaker_board *breakers; /* of the process */
     const atomic_bool *draining;
     struct metrics_row *metrics; /* all rows */
     int rows;

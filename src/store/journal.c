@@ -12,10 +12,12 @@
 
 extern const char journal_schema_1_sql[];
 extern const char journal_schema_2_sql[];
+extern const char journal_schema_3_sql[];
 
 static const char *const schema_steps[JOURNAL_SCHEMA + 1] = {
     [1] = journal_schema_1_sql,
     [2] = journal_schema_2_sql,
+    [3] = journal_schema_3_sql,
 };
 
 static const struct sqlite_kind journal_file = {
@@ -23,7 +25,7 @@ static const struct sqlite_kind journal_file = {
     .setting = "journal.path",
     .application_id = 0x53594a4c, /* "SYJL" */
     .newest = JOURNAL_SCHEMA,
-    .oldest = 1, /* it has the same lines, and no documents */
+    .oldest = 1, /* it has nearly the same lines, and no documents */
     .steps = schema_steps,
 };
 
@@ -136,6 +138,7 @@ void journal_write_intent(struct journal_client *client, struct journal_intent *
 
 void journal_write_outcome(struct journal_client *client, struct journal_outcome *outcome) {
     outcome->repeated = false;
+    outcome->let_go = false;
     outcome->delivered = false;
     submit(client, &outcome->op, JOURNAL_OP_OUTCOME, &client->box.client);
 }

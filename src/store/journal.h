@@ -35,8 +35,8 @@ struct journal_client;
 /* One call, as the journal has it. When it was reserved is in its id (ledger_id_time_ms). */
 struct journal_call {
     int64_t line; /* ascending in the order in which the intents were written */
-    bool ended; /* is there an outcome? If not, of `settle` only id, triple, number and account are
-                   known */
+    bool ended;   /* is there an outcome? If not, of `settle` only id, triple, number, window and
+                     account are known */
     bool delivered;
     struct store_settle
         settle; /* its `op` and `own` are not used; no answer any more JOURNAL_ANSWER_MS later */
@@ -68,6 +68,7 @@ void journal_poke(struct journal *journal);
 struct journal_delivered {
     struct ledger_id id;
     struct digest number;
+    char window[STORE_WINDOW_SIZE];
 };
 
 /* The last call that was marked as delivered and counts for its number (was not released). False:
@@ -90,14 +91,16 @@ void journal_write_intent(struct journal_client *client, struct journal_intent *
 /*
  * An outcome that cannot be written now is kept in memory and tried again, every second and before
  * any intent, and is among the undelivered meanwhile, behind those of the file. It may be marked as
- * delivered there. A call's second outcome changes nothing. Without an intent the outcome makes the
- * line.
+ * delivered there. A call's second outcome changes nothing, but that one without `hold` lets go of
+ * a lease that the first one held: then the call is to be delivered again. Without an intent the
+ * outcome makes the line.
  */
 struct journal_outcome {
     struct store_op op;
     const struct store_settle *settle; /* unchanged until done */
     bool written;                      /* out */
     bool repeated;                     /* out: the call had an outcome already */
+    bool let_go;                       /* out: and that held the lease until now */
     int64_t line;                      /* the journal's own, as what follows */
     bool delivered;
 };

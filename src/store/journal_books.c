@@ -8,12 +8,13 @@
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
-#define CALL_COLUMNS                                                                               \
-    "id, triple, number, client, credential, package, state, billed, http_status, status, "        \
-    "trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, close_ms, failure, "         \
-    "delivered, line"
+#define COLUMNS_WITH(window, held)                                                                 \
+    "id, triple, number, client, credential, package, " window ", state, billed, http_status, "    \
+    "status, trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, close_ms, "          \
+    "failure, " held ", delivered, line"
+#define CALL_COLUMNS COLUMNS_WITH("number_window", "held")
 
-/* Their places in a row of CALL_COLUMNS; those up to FAILURE are also, plus 1, the places of what
+/* Their places in a row of CALL_COLUMNS; those up to HELD are also, plus 1, the places of what
  * JOURNAL_END binds. */
 enum call_column {
     ID,
@@ -22,6 +23,7 @@ enum call_column {
     CLIENT,
     CREDENTIAL,
     PACKAGE,
+    WINDOW,
     STATE,
     BILLED,
     HTTP_STATUS,
@@ -34,12 +36,17 @@ enum call_column {
     RETAIN_UNTIL,
     CLOSE,
     FAILURE,
+    HELD,
     DELIVERED,
     LINE,
 };
 
-static const char all_sql[] =
-    "SELECT " CALL_COLUMNS " FROM calls WHERE line > ?1 ORDER BY line LIMIT ?2";
+#define ALL(columns) "SELECT " columns " FROM calls WHERE line > ?1 ORDER BY line LIMIT ?2"
+
+static const char all_sql[] = ALL(CALL_COLUMNS);
+
+/* Of a journal that is older than these columns. */
+static const char all_old_sql[] = ALL(COLUMNS_WITH("''", "0"));
 
 /* Answers are with the delivered calls of the last hour, and with those that are not delivered. */
 #define FORGET_WHERE(column)                                                                       \
@@ -56,31 +63,37 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
     [JOURNAL_PROBE] = "PRAGMA user_version = " TEXT_OF(JOURNAL_SCHEMA),
     [JOURNAL_RECOVER] = "UPDATE calls INDEXED BY calls_open SET state = 'unknown', billed = NULL, "
                         "latency_ms = 0, settled_at_ms = ?1, failure = ?2 WHERE state = 'reserved'",
-    [JOURNAL_INTEND] = "INSERT INTO calls (id, triple, number, client, credential, package, state) "
-                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'reserved') ON CONFLICT (id) DO NOTHING",
+    [JOURNAL_INTEND] = "INSERT INTO calls (id, triple, number, client, credential, package, "
+                       "number_window, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'reserved') "
+                       "ON CONFLICT (id) DO NOTHING",
     [JOURNAL_END] =
-        "INSERT INTO calls (id, triple, number, client, credential, package, state, billed, "
-        "http_status, status, trace_id, latency_ms, settled_at_ms, keep, answer, retain_until, "
-        "close_ms, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-        "?15, ?16, ?17, ?18) ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
+        "INSERT INTO calls (id, triple, number, client, credential, package, number_window, state, "
+        "billed, http_status, status, trace_id, latency_ms, settled_at_ms, keep, answer, "
+        "retain_until, close_ms, failure, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+        "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) "
+        "ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
         "billed = excluded.billed, http_status = excluded.http_status, status = excluded.status, "
         "trace_id = excluded.trace_id, latency_ms = excluded.latency_ms, "
         "settled_at_ms = excluded.settled_at_ms, keep = excluded.keep, answer = excluded.answer, "
         "retain_until = excluded.retain_until, close_ms = excluded.close_ms, "
-        "failure = excluded.failure WHERE state = 'reserved'",
-    [JOURNAL_DELIVER] = "UPDATE calls SET delivered = ?2 WHERE id = ?1 AND delivered = 0 "
-                        "AND state <> 'reserved' RETURNING line, number, state <> 'released'",
+        "failure = excluded.failure, held = excluded.held WHERE state = 'reserved'",
+    [JOURNAL_LET_GO] = "UPDATE calls SET held = 0, delivered = 0 WHERE id = ?1 AND held = 1",
+    [JOURNAL_DELIVER] =
+        "UPDATE calls SET delivered = ?2 WHERE id = ?1 AND delivered = 0 "
+        "AND state <> 'reserved' RETURNING line, number, state <> 'released', number_window",
     [JOURNAL_REDELIVER] = "UPDATE calls INDEXED BY calls_delivered SET delivered = 0 "
                           "WHERE delivered > 0 AND id >= ?1",
     [JOURNAL_UNDELIVERED] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_undelivered "
                             "WHERE delivered = 0 AND state <> 'reserved' AND line > ?1 "
                             "ORDER BY line LIMIT ?2",
-    [JOURNAL_NEWEST] = "SELECT all_of_them.number, last.line, last.id, last.number FROM "
-                       "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
-                       "WHERE delivered > 0) AS all_of_them LEFT JOIN "
-                       "(SELECT line, id, number FROM calls INDEXED BY calls_order "
-                       "WHERE delivered > 0 AND state <> 'released' "
-                       "ORDER BY delivered DESC LIMIT 1) AS last",
+    [JOURNAL_NEWEST] =
+        "SELECT all_of_them.number, last.line, last.id, last.number, last.number_window "
+        "FROM "
+        "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
+        "WHERE delivered > 0) AS all_of_them LEFT JOIN "
+        "(SELECT line, id, number, number_window FROM calls INDEXED BY calls_order "
+        "WHERE delivered > 0 AND state <> 'released' "
+        "ORDER BY delivered DESC LIMIT 1) AS last",
     [JOURNAL_SWEEP] = "DELETE FROM calls WHERE line IN (SELECT line FROM calls INDEXED BY "
                       "calls_delivered WHERE delivered > 0 AND id < ?1 AND line <> ?2 "
                       "ORDER BY id LIMIT ?3)",
@@ -153,18 +166,19 @@ int64_t journal_books_recover(struct journal_books *books, int64_t unix_ms) {
 
 static void bind_call(sqlite3_stmt *statement, const struct ledger_id *id,
                       const struct digest *triple, const struct digest *number,
-                      const struct ledger_account *account) {
+                      const struct ledger_account *account, const char *window) {
     bind_bytes(statement, ID + 1, id->bytes, sizeof id->bytes);
     bind_bytes(statement, TRIPLE + 1, triple->bytes, DIGEST_SIZE);
     bind_bytes(statement, NUMBER + 1, number->bytes, DIGEST_SIZE);
     bind_text(statement, CLIENT + 1, account->client_id);
     bind_text(statement, CREDENTIAL + 1, account->credential);
     bind_text_or_null(statement, PACKAGE + 1, account->package);
+    bind_text(statement, WINDOW + 1, window);
 }
 
 bool journal_books_intend(struct journal_books *books, const struct store_admit *admit) {
     bind_call(books->statements[JOURNAL_INTEND], &admit->id, &admit->triple, &admit->number,
-              &admit->account);
+              &admit->account, admit->window);
     return run(books, JOURNAL_INTEND);
 }
 
@@ -178,11 +192,19 @@ static void bind_outcome(sqlite3_stmt *statement, const struct ledger_outcome *o
     sqlite3_bind_int64(statement, SETTLED_AT + 1, outcome->settled_at_ms);
 }
 
+static bool let_go_of(struct journal_books *books, const struct ledger_id *id, bool *let_go) {
+    bind_bytes(books->statements[JOURNAL_LET_GO], 1, id->bytes, sizeof id->bytes);
+    bool done = run(books, JOURNAL_LET_GO);
+    *let_go = done && sqlite3_changes(books->db) > 0;
+    return done;
+}
+
 bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
-                       bool *repeated) {
+                       bool *repeated, bool *let_go) {
     sqlite3_stmt *statement = books->statements[JOURNAL_END];
     uint8_t answer[ANSWER_ENCODED_MAX];
-    bind_call(statement, &settle->id, &settle->triple, &settle->number, &settle->account);
+    bind_call(statement, &settle->id, &settle->triple, &settle->number, &settle->account,
+              settle->window);
     bind_outcome(statement, &settle->ledger);
     sqlite3_bind_int(statement, KEEP + 1, settle->answered && settle->keep);
     if (settle->answered)
@@ -190,10 +212,17 @@ bool journal_books_end(struct journal_books *books, const struct store_settle *s
     sqlite3_bind_int64(statement, RETAIN_UNTIL + 1, settle->retain_until);
     sqlite3_bind_int64(statement, CLOSE + 1, settle->close_ms);
     sqlite3_bind_int(statement, FAILURE + 1, (int)settle->failure);
+    sqlite3_bind_int(statement, HELD + 1, settle->hold);
     bool done = run(books, JOURNAL_END);
     sqlite3_clear_bindings(statement);
     *repeated = done && sqlite3_changes(books->db) == 0;
-    return done;
+    *let_go = false;
+    return done && *repeated && !settle->hold ? let_go_of(books, &settle->id, let_go) : done;
+}
+
+static void read_text(sqlite3_stmt *row, int column, char *text, size_t size) {
+    const unsigned char *value = sqlite3_column_text(row, column);
+    snprintf(text, size, "%s", value ? (const char *)value : "");
 }
 
 static void read_bytes(sqlite3_stmt *row, int column, void *bytes, size_t size) {
@@ -214,6 +243,7 @@ bool journal_books_deliver(struct journal_books *books, const struct ledger_id *
             mark->line = sqlite3_column_int64(statement, 0);
             mark->last.id = *id;
             read_bytes(statement, 1, mark->last.number.bytes, DIGEST_SIZE);
+            read_text(statement, 3, mark->last.window, sizeof mark->last.window);
         }
         code = sqlite3_step(statement);
     }
@@ -239,11 +269,6 @@ int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms) {
     return run(books, JOURNAL_REDELIVER) ? sqlite3_changes64(books->db) : -1;
 }
 
-static void read_text(sqlite3_stmt *row, enum call_column column, char *text, size_t size) {
-    const unsigned char *value = sqlite3_column_text(row, (int)column);
-    snprintf(text, size, "%s", value ? (const char *)value : "");
-}
-
 bool journal_books_newest(struct journal_books *books, struct journal_mark *mark) {
     sqlite3_stmt *statement = books->statements[JOURNAL_NEWEST];
     *mark = (struct journal_mark){0};
@@ -253,6 +278,7 @@ bool journal_books_newest(struct journal_books *books, struct journal_mark *mark
         mark->line = sqlite3_column_int64(statement, 1);
         read_bytes(statement, 2, mark->last.id.bytes, sizeof mark->last.id.bytes);
         read_bytes(statement, 3, mark->last.number.bytes, DIGEST_SIZE);
+        read_text(statement, 4, mark->last.window, sizeof mark->last.window);
     }
     bool done = code == SQLITE_ROW || code == SQLITE_DONE || note_trouble(books);
     sqlite3_reset(statement);
@@ -294,6 +320,7 @@ static void read_outcome(sqlite3_stmt *row, struct store_settle *settle) {
     settle->retain_until = sqlite3_column_int64(row, RETAIN_UNTIL);
     settle->close_ms = sqlite3_column_int64(row, CLOSE);
     settle->failure = read_failure(row);
+    settle->hold = sqlite3_column_int(row, HELD);
 
     const void *answer = sqlite3_column_blob(row, ANSWER);
     size_t size = (size_t)sqlite3_column_bytes(row, ANSWER);
@@ -313,6 +340,7 @@ static void read_call(sqlite3_stmt *row, struct journal_call *call) {
     read_text(row, CLIENT, account->client_id, sizeof account->client_id);
     read_text(row, CREDENTIAL, account->credential, sizeof account->credential);
     read_text(row, PACKAGE, account->package, sizeof account->package);
+    read_text(row, WINDOW, settle->window, sizeof settle->window);
     read_outcome(row, settle);
     call->ended = settle->ledger.state != LEDGER_RESERVED;
 }
@@ -388,16 +416,23 @@ static bool visit_document(sqlite3_stmt *row,
     return !known || visit(arg, &document);
 }
 
+/* SQLITE_ROW: there is one. */
+static int look_for(sqlite3 *db, const char *question) {
+    sqlite3_stmt *statement = NULL;
+    if (!statement_prepare(db, question, &statement))
+        return SQLITE_ERROR;
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code;
+}
+
 bool journal_books_read_documents(sqlite3 *db,
                                   bool (*visit)(void *arg, const struct store_document *document),
                                   void *arg) {
     static const char has_any[] = "SELECT 1 FROM sqlite_schema WHERE name = 'documents'";
     static const char read[] = "SELECT kind, id, version, body FROM documents";
     sqlite3_stmt *statement = NULL;
-    if (!statement_prepare(db, has_any, &statement))
-        return false;
-    int code = sqlite3_step(statement);
-    sqlite3_finalize(statement);
+    int code = look_for(db, has_any);
     if (code != SQLITE_ROW)
         return code == SQLITE_DONE;
     if (!statement_prepare(db, read, &statement))
@@ -410,6 +445,8 @@ bool journal_books_read_documents(sqlite3 *db,
 }
 
 sqlite3_stmt *journal_books_prepare_all(sqlite3 *db) {
+    static const char has_all[] = "SELECT 1 FROM pragma_table_info('calls') WHERE name = 'held'";
     sqlite3_stmt *statement = NULL;
-    return statement_prepare(db, all_sql, &statement) ? statement : NULL;
+    const char *all = look_for(db, has_all) == SQLITE_ROW ? all_sql : all_old_sql;
+    return statement_prepare(db, all, &statement) ? statement : NULL;
 }

@@ -13,7 +13,7 @@
 
 #include "store/journal.h"
 
-#define JOURNAL_SCHEMA 2 /* the newest version of the schema */
+#define JOURNAL_SCHEMA 3 /* the newest version of the schema */
 
 enum journal_statement {
     JOURNAL_BEGIN,
@@ -23,6 +23,7 @@ enum journal_statement {
     JOURNAL_RECOVER,
     JOURNAL_INTEND,
     JOURNAL_END,
+    JOURNAL_LET_GO,
     JOURNAL_DELIVER,
     JOURNAL_REDELIVER,
     JOURNAL_UNDELIVERED,
@@ -69,9 +70,10 @@ int64_t journal_books_recover(struct journal_books *books, int64_t unix_ms);
 bool journal_books_intend(struct journal_books *books, const struct store_admit *admit)
     __attribute__((warn_unused_result));
 
-/* Makes the line where there is none. `repeated`: there was an outcome, and nothing changed. */
+/* Makes the line where there is none. `repeated`: there was an outcome, and nothing changed; but
+ * with `let_go` that the lease is not held any more, and the call not delivered. */
 bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
-                       bool *repeated) __attribute__((warn_unused_result));
+                       bool *repeated, bool *let_go) __attribute__((warn_unused_result));
 
 /* Marks the call as the next delivery, and `mark` with it. Does nothing for a call that has not
  * ended, that is delivered, or that is not there. */

@@ -68,7 +68,8 @@ void journal_writer_close(struct journal_writer *writer) {
 static void write_outcome(struct journal_writer *writer, struct journal_outcome *outcome) {
     struct journal_books *books = &writer->books;
     if (writer->writing)
-        writer->writing = journal_books_end(books, outcome->settle, &outcome->repeated);
+        writer->writing =
+            journal_books_end(books, outcome->settle, &outcome->repeated, &outcome->let_go);
     if (writer->writing && outcome->delivered)
         writer->writing = journal_books_deliver(books, &outcome->settle->id, &writer->newest);
     outcome->written = true;
@@ -166,6 +167,7 @@ static bool keep_outcome(struct journal_writer *writer, struct journal_outcome *
     op_list_add(&writer->base.unwritten, &copy->outcome.op);
     outcome->written = false;
     outcome->repeated = false;
+    outcome->let_go = false;
     return true;
 }
 

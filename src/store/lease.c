@@ -94,6 +94,33 @@ struct lease *lease_take(struct lease_table *table, const struct digest *triple,
     return lease;
 }
 
+static void move(struct lease_table *table, struct lease *lease, const struct ledger_id *holder,
+                 int64_t ends_at) {
+    lease->holder = *holder;
+    lease->ends_at = ends_at;
+    leave_order(table, lease);
+    enter_order(table, lease);
+}
+
+void lease_pass(struct lease_table *table, struct lease *lease, const struct ledger_id *holder,
+                int64_t ends_at, uint64_t batch) {
+    lease->before = lease->holder;
+    lease->before_ends_at = lease->ends_at;
+    lease->batch = batch;
+    move(table, lease, holder, ends_at);
+}
+
+bool lease_give_back(struct lease_table *table, struct lease *lease) {
+    static const struct ledger_id none = {{0}};
+    const struct ledger_id before = lease->before;
+    if (ledger_id_compare(&before, &none) == 0)
+        return false;
+    lease->before = none;
+    lease->batch = 0;
+    move(table, lease, &before, lease->before_ends_at);
+    return true;
+}
+
 /* Closes the gap, so that searching may go on stopping at the first empty slot. */
 static void vacate(struct lease_table *table, size_t gap) {
     size_t mask = table->size - 1;

@@ -6,6 +6,7 @@
  * order in which they end. It decides nothing and knows no clock. Entries are used again, so that
  * in steady state nothing is allocated. One thread. Private to this room.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +16,11 @@
 
 struct lease {
     struct digest triple;
-    struct ledger_id holder;  /* the call's id */
-    int64_t ends_at;          /* monotonic milliseconds */
-    uint64_t batch;           /* in which it was taken */
+    struct ledger_id holder; /* the call's id */
+    int64_t ends_at;         /* monotonic milliseconds */
+    uint64_t batch;          /* in which it was taken, or passed on; 0: neither */
+    struct ledger_id before; /* all zero, or who had it before it was passed on, and till when */
+    int64_t before_ends_at;
     struct op_list followers; /* admits, in the order in which they came */
     struct lease *earlier;
     struct lease *later; /* also links the spare ones */
@@ -42,6 +45,14 @@ struct lease *lease_find(const struct lease_table *table, const struct digest *t
 /* There must be none for `triple`. NULL when memory is out. */
 struct lease *lease_take(struct lease_table *table, const struct digest *triple,
                          const struct ledger_id *holder, int64_t ends_at, uint64_t batch);
+
+/* Its holder is another call now, and it ends at another time; its followers stay. What it was is
+ * kept as `before`, for lease_give_back. */
+void lease_pass(struct lease_table *table, struct lease *lease, const struct ledger_id *holder,
+                int64_t ends_at, uint64_t batch);
+
+/* Was it passed on? Then it is as before again. False: nothing was done. */
+bool lease_give_back(struct lease_table *table, struct lease *lease);
 
 /* Its followers must have been taken out. The entry may not be touched afterwards. */
 void lease_drop(struct lease_table *table, struct lease *lease);

@@ -333,10 +333,14 @@ static void on_down(void *arg, const char *reason) {
     look_around(client);
 }
 
-static void note_end(struct redis_client *client, const struct redis_notice *notice) {
+static void note_stored(struct redis_client *client, const struct redis_notice *notice) {
     client->recent[client->notices++ % REDIS_RECENT_NOTICES] = notice->triple;
     if (notice->stored && notice->sender != client->tag && client->changed)
         client->changed(client->arg, &notice->triple);
+}
+
+static void note_end(struct redis_client *client, const struct redis_notice *notice) {
+    note_stored(client, notice);
     redis_admission_notice(client, notice);
 }
 
@@ -352,6 +356,12 @@ static void on_message(void *arg, const char *bytes, size_t size) {
     case REDIS_NOTICE_FORGOTTEN:
     case REDIS_NOTICE_FORGOTTEN_NUMBER:
         redis_forget_notice(client, &notice);
+        return;
+    case REDIS_NOTICE_HELD:
+        note_stored(client, &notice);
+        return;
+    case REDIS_NOTICE_PASSED:
+        redis_admission_notice(client, &notice);
         return;
     default:
         note_end(client, &notice);

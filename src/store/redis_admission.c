@@ -11,7 +11,7 @@
 enum stage {
     ASKED,     /* the reply to `admit` is still to come */
     WAITING,   /* another one leads */
-    RESERVING, /* we lead; the row, then the intent are being written */
+    RESERVING, /* we lead; the row, then the intent are being written, then the lease passed */
 };
 
 struct redis_admission {
@@ -20,6 +20,7 @@ struct redis_admission {
     struct store_admit *admit; /* NULL: nobody waits, it is being withdrawn */
     enum stage stage;
     bool listed;
+    bool held;               /* RESERVING: the lease is still to be passed to us */
     struct ledger_id holder; /* WAITING: whose call it is */
     int64_t ends_at;         /* WAITING: when the lease runs out, monotonic ms */
     bool noticed;            /* ASKED: a call about this triple ended meanwhile */
@@ -105,14 +106,41 @@ static void withdraw(struct redis_admission *admission, enum store_outcome outco
 
 /* --- leading --- */
 
+/* No reply: nobody knows whether it is ours. Then the release ends it, too. */
+static void on_passed(void *arg, const redisReply *reply) {
+    struct redis_admission *admission = arg;
+    char trouble[REDIS_REASON_SIZE];
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        if (reply->integer == 1)
+            finish(admission, STORE_LEAD);
+        else
+            abandon(admission);
+        return;
+    }
+    if (reply) {
+        redis_trouble(reply, trouble);
+        redis_store_fall_behind(admission->client->store, trouble);
+    }
+    abandon(admission);
+}
+
+static void pass(struct redis_admission *admission) {
+    struct redis_client *client = admission->client;
+    if (!redis_send_pass(client->links[REDIS_LINK_ANSWERS], on_passed, admission, admission->admit,
+                         client->tag))
+        abandon(admission);
+}
+
 static void on_intent(struct store_op *op) {
     struct redis_admission *admission =
         (struct redis_admission *)((char *)op - offsetof(struct redis_admission, intent.op));
     struct redis_client *client = admission->client;
-    if (admission->intent.written)
-        finish(admission, STORE_LEAD);
-    else
+    if (!admission->intent.written)
         abandon(admission);
+    else if (admission->held)
+        pass(admission);
+    else
+        finish(admission, STORE_LEAD);
     redis_client_end_work(client);
 }
 
@@ -195,7 +223,7 @@ static void on_reserved(void *arg, const redisReply *reply) {
     }
 }
 
-static void lead(struct redis_admission *admission) {
+static void lead(struct redis_admission *admission, bool held) {
     const struct store_admit *admit = admission->admit;
     const struct redis_reservation reservation = {.id = &admit->id,
                                                   .number = &admit->number,
@@ -204,6 +232,7 @@ static void lead(struct redis_admission *admission) {
                                                   .lapse_ms = admit->lease_ms};
     unlist(admission);
     admission->stage = RESERVING;
+    admission->held = held;
     if (!redis_send_reserve(admission->client->links[REDIS_LINK_LEDGER], on_reserved, admission,
                             &reservation))
         withdraw(admission, STORE_AWAY);
@@ -238,18 +267,28 @@ static void take_notice(struct redis_admission *admission, const struct redis_no
     finish(admission, notice->kind == REDIS_NOTICE_ANSWERED ? STORE_ANSWERED : STORE_FAILED);
 }
 
+static void wait_for(struct redis_admission *admission, const struct ledger_id *holder,
+                     int64_t left_ms) {
+    admission->holder = *holder;
+    admission->ends_at = clock_monotonic_ms(admission->client->store->clock) + left_ms;
+}
+
 /* The leader's end may have been told before we knew that it leads. Another's may have been told in
  * its place, if several calls ended in that moment: then asking again finds out. */
 static void follow(struct redis_admission *admission, const struct redis_admitted *admitted) {
     bool noticed = admission->noticed;
     admission->stage = WAITING;
     admission->noticed = false;
-    admission->holder = admitted->holder;
-    admission->ends_at = clock_monotonic_ms(admission->client->store->clock) + admitted->left_ms;
-    if (noticed && ledger_id_compare(&admission->notice.call, &admitted->holder) == 0)
-        take_notice(admission, &admission->notice);
-    else if (noticed)
+    wait_for(admission, &admitted->holder, admitted->left_ms);
+    if (!noticed)
+        return;
+    const struct redis_notice *notice = &admission->notice;
+    if (ledger_id_compare(&notice->call, &admitted->holder) != 0)
         ask_again(admission);
+    else if (notice->kind == REDIS_NOTICE_PASSED)
+        wait_for(admission, &notice->next, notice->lease_ms);
+    else
+        take_notice(admission, notice);
 }
 
 /* --- asking --- */
@@ -294,7 +333,10 @@ static void on_admitted(void *arg, const redisReply *reply) {
     struct redis_admitted admitted = redis_read_admitted(reply);
     switch (admitted.what) {
     case REDIS_ADMISSION_LEAD:
-        lead(admission);
+        lead(admission, false);
+        return;
+    case REDIS_ADMISSION_NEXT:
+        lead(admission, true);
         return;
     case REDIS_ADMISSION_WAIT:
         follow(admission, &admitted);
@@ -405,12 +447,19 @@ static void end_away(struct redis_admission *admission) {
 
 void redis_admission_notice(struct redis_client *client, const struct redis_notice *notice) {
     struct redis_admission **bucket = bucket_of(client, &notice->triple);
-    for (struct redis_admission *asked = *bucket; asked; asked = asked->next) {
-        if (asked->stage != ASKED || !digest_equal(&asked->admit->triple, &notice->triple))
+    bool passed = notice->kind == REDIS_NOTICE_PASSED;
+    for (struct redis_admission *admission = *bucket; admission; admission = admission->next) {
+        if (!digest_equal(&admission->admit->triple, &notice->triple))
             continue;
-        asked->noticed = true;
-        asked->notice = *notice;
+        if (admission->stage == ASKED) {
+            admission->noticed = true;
+            admission->notice = *notice;
+        } else if (passed && waits_for(admission, notice)) {
+            wait_for(admission, &notice->next, notice->lease_ms);
+        }
     }
+    if (passed)
+        return;
     struct redis_admission *taken = take_out(client, bucket, waits_for, notice);
     while (taken) {
         struct redis_admission *admission = taken;

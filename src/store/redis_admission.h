@@ -7,7 +7,12 @@
  *                  ├─ wait ─ the leader's notice, or its lease ran out ─┬─→ finished
  *                  │                                                    └─→ asked again
  *                  └─ lead ─ reserve ─┬─ refused, outdated ─ withdrawn ──→ finished
- *                                     └─ intent in the journal ──────────→ finished: STORE_LEAD
+ *                    next             └─ intent in the journal ─┬────────→ finished: STORE_LEAD
+ *                                                               └─ pass ─→ finished: STORE_LEAD
+ *
+ * `next`: the call's lease is held by the one before it, and is passed on only when nothing can
+ * refuse the call any more. So there is nothing to be given back: who is refused leaves the lease
+ * where it is, and so does a crash.
  *
  * Where a step on the way to a call fails, what the steps before it wrote is taken back: withdrawn
  * where the ledger knows nothing of it yet, else released, through the journal, so that it is done
@@ -22,7 +27,7 @@
  * later, never before this returns. */
 void redis_admission_begin(struct redis_client *client, struct store_admit *admit);
 
-/* A call has ended: its followers end with it. */
+/* A call has ended: its followers end with it. Or its lease is another's: they follow that. */
 void redis_admission_notice(struct redis_client *client, const struct redis_notice *notice);
 
 /* Followers whose leader's lease ran out ask again. */

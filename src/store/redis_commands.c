@@ -14,17 +14,22 @@ bool redis_send_find(struct redis_link *link, redis_replied *replied, void *arg,
                      const struct digest *number, const struct digest *triple) {
     struct redis_key keys[REDIS_NUMBER_KEYS];
     struct redis_arguments arguments = {.count = 0};
-    redis_keys_of_number(number, triple, keys);
+    redis_keys_of_number(number, triple, "", keys);
     redis_add_text(&arguments, "GET");
     redis_add_keys(&arguments, &keys[REDIS_KEY_ANSWER], 1);
     return redis_send(link, replied, arg, &arguments);
+}
+
+static bool has_id(const struct ledger_id *id) {
+    static const struct ledger_id none = {{0}};
+    return ledger_id_compare(id, &none) != 0;
 }
 
 bool redis_send_admit(struct redis_link *link, redis_replied *replied, void *arg,
                       const struct store_admit *admit, const struct redis_seen *seen) {
     struct redis_key keys[REDIS_NUMBER_KEYS];
     struct redis_arguments arguments = {.count = 0};
-    redis_keys_of_number(&admit->number, &admit->triple, keys);
+    redis_keys_of_number(&admit->number, &admit->triple, admit->window, keys);
     redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
     redis_add_id(&arguments, &admit->id);
     redis_add_number(&arguments, admit->lease_ms);
@@ -36,6 +41,8 @@ bool redis_send_admit(struct redis_link *link, redis_replied *replied, void *arg
         redis_add_text(&arguments, "*");
     else
         redis_add(&arguments, seen->bytes, seen->size);
+    redis_add(&arguments, admit->after.bytes,
+              has_id(&admit->after) ? sizeof admit->after.bytes : 0);
     return redis_eval(link, replied, arg, REDIS_ADMIT, REDIS_NUMBER_KEYS, &arguments);
 }
 
@@ -71,6 +78,7 @@ static bool take_number(const redisReply *reply, int64_t *number) {
 static bool take_admitted(const redisReply *reply, struct redis_admitted *admitted) {
     switch (admitted->what) {
     case REDIS_ADMISSION_LEAD:
+    case REDIS_ADMISSION_NEXT:
         return true;
     case REDIS_ADMISSION_WAIT:
         return take_wait(reply, admitted);
@@ -88,9 +96,9 @@ static bool take_admitted(const redisReply *reply, struct redis_admitted *admitt
 
 struct redis_admitted redis_read_admitted(const redisReply *reply) {
     static const char *const words[] = {
-        [REDIS_ADMISSION_LEAD] = "lead",         [REDIS_ADMISSION_WAIT] = "wait",
-        [REDIS_ADMISSION_KEPT] = "kept",         [REDIS_ADMISSION_CLOSED] = "closed",
-        [REDIS_ADMISSION_INFERRED] = "inferred",
+        [REDIS_ADMISSION_LEAD] = "lead",     [REDIS_ADMISSION_NEXT] = "next",
+        [REDIS_ADMISSION_WAIT] = "wait",     [REDIS_ADMISSION_KEPT] = "kept",
+        [REDIS_ADMISSION_CLOSED] = "closed", [REDIS_ADMISSION_INFERRED] = "inferred",
     };
     struct redis_admitted admitted = {.what = REDIS_ADMISSION_NONE};
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
@@ -115,12 +123,15 @@ static const char *ownership(const struct store_settle *settle) {
 }
 
 static enum redis_notice_kind end_of(const struct store_settle *settle) {
+    if (settle->hold)
+        return REDIS_NOTICE_HELD;
     if (settle->answered)
         return REDIS_NOTICE_ANSWERED;
     return settle->again ? REDIS_NOTICE_WITHDRAWN : REDIS_NOTICE_FAILED;
 }
 
-/* Nothing to tell of a call whose answer was delivered long ago. */
+/* Nothing to tell of a call whose answer was delivered long ago, nor of one whose lease is held and
+ * that leaves no answer. */
 static size_t encode_notice(const struct store_settle *settle, uint32_t sender,
                             uint8_t bytes[REDIS_NOTICE_SIZE]) {
     const struct redis_notice notice = {
@@ -132,6 +143,8 @@ static size_t encode_notice(const struct store_settle *settle, uint32_t sender,
         .failure = settle->failure,
     };
     if (notice.kind == REDIS_NOTICE_FAILED && settle->failure == FAILURE_NONE)
+        return 0;
+    if (notice.kind == REDIS_NOTICE_HELD && !(settle->answered && settle->keep))
         return 0;
     return redis_notice_encode(&notice, bytes);
 }
@@ -145,7 +158,7 @@ bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *ar
     uint8_t notice[REDIS_NOTICE_SIZE];
     bool keep = settle->answered && settle->keep;
     size_t answer_size = keep ? answer_encode(&settle->answer, answer) : 0;
-    redis_keys_of_number(&settle->number, &settle->triple, keys);
+    redis_keys_of_number(&settle->number, &settle->triple, settle->window, keys);
     redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
     redis_add_id(&arguments, &settle->id);
     redis_add_flag(&arguments, settle->ledger.state == LEDGER_RELEASED);
@@ -161,7 +174,44 @@ bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *ar
     redis_add_number(&arguments, at_least_0(now_ms - settle->ledger.settled_at_ms));
     redis_add(&arguments, notice, encode_notice(settle, sender, notice));
     redis_add_text(&arguments, REDIS_NOTICE_CHANNEL);
+    redis_add_flag(&arguments, settle->hold);
     return redis_eval(link, replied, arg, REDIS_SETTLE, REDIS_NUMBER_KEYS, &arguments);
+}
+
+bool redis_send_pass(struct redis_link *link, redis_replied *replied, void *arg,
+                     const struct store_admit *admit, uint32_t sender) {
+    struct redis_key keys[REDIS_NUMBER_KEYS];
+    struct redis_arguments arguments = {.count = 0};
+    uint8_t bytes[REDIS_NOTICE_SIZE];
+    const struct redis_notice notice = {
+        .kind = REDIS_NOTICE_PASSED,
+        .sender = sender,
+        .call = admit->after,
+        .triple = admit->triple,
+        .next = admit->id,
+        .lease_ms = admit->lease_ms,
+    };
+    redis_keys_of_number(&admit->number, &admit->triple, admit->window, keys);
+    redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
+    redis_add_id(&arguments, &admit->after);
+    redis_add_id(&arguments, &admit->id);
+    redis_add_number(&arguments, admit->lease_ms);
+    redis_add(&arguments, bytes, redis_notice_encode(&notice, bytes));
+    redis_add_text(&arguments, REDIS_NOTICE_CHANNEL);
+    return redis_eval(link, replied, arg, REDIS_PASS, REDIS_NUMBER_KEYS, &arguments);
+}
+
+bool redis_send_let_go(struct redis_link *link, redis_replied *replied, void *arg,
+                       const struct store_settle *settle, uint32_t sender) {
+    struct redis_key keys[REDIS_NUMBER_KEYS];
+    struct redis_arguments arguments = {.count = 0};
+    uint8_t notice[REDIS_NOTICE_SIZE];
+    redis_keys_of_number(&settle->number, &settle->triple, settle->window, keys);
+    redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
+    redis_add_id(&arguments, &settle->id);
+    redis_add(&arguments, notice, encode_notice(settle, sender, notice));
+    redis_add_text(&arguments, REDIS_NOTICE_CHANNEL);
+    return redis_eval(link, replied, arg, REDIS_LET_GO, REDIS_NUMBER_KEYS, &arguments);
 }
 
 bool redis_send_book(struct redis_link *link, redis_replied *replied, void *arg,
@@ -193,7 +243,7 @@ bool redis_send_withdraw(struct redis_link *link, redis_replied *replied, void *
         .call = admit->id,
         .triple = admit->triple,
     };
-    redis_keys_of_number(&admit->number, &admit->triple, keys);
+    redis_keys_of_number(&admit->number, &admit->triple, admit->window, keys);
     redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
     redis_add_id(&arguments, &admit->id);
     redis_add(&arguments, bytes, redis_notice_encode(&notice, bytes));
@@ -237,11 +287,12 @@ bool redis_send_find_row(struct redis_link *link, redis_replied *replied, void *
 }
 
 bool redis_send_find_place(struct redis_link *link, redis_replied *replied, void *arg,
-                           const struct ledger_id *id, const struct digest *number) {
+                           const struct ledger_id *id, const struct digest *number,
+                           const char *window) {
     static const struct digest any = {{0}};
     struct redis_key keys[REDIS_NUMBER_KEYS];
     struct redis_arguments arguments = {.count = 0};
-    redis_keys_of_number(number, &any, keys);
+    redis_keys_of_number(number, &any, window, keys);
     redis_add_text(&arguments, "ZSCORE");
     redis_add_keys(&arguments, &keys[REDIS_KEY_WINDOW], 1);
     redis_add_id(&arguments, id);

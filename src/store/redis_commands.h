@@ -30,6 +30,7 @@ bool redis_send_admit(struct redis_link *link, redis_replied *replied, void *arg
 enum redis_decision {
     REDIS_ADMISSION_NONE, /* the reply is an error, or none of ours: nothing was written */
     REDIS_ADMISSION_LEAD,
+    REDIS_ADMISSION_NEXT, /* it may lead when the lease was passed to it */
     REDIS_ADMISSION_WAIT,
     REDIS_ADMISSION_KEPT,
     REDIS_ADMISSION_CLOSED,
@@ -55,6 +56,17 @@ bool redis_send_settle(struct redis_link *link, redis_replied *replied, void *ar
 bool redis_send_book(struct redis_link *link, redis_replied *replied, void *arg,
                      const struct store_settle *settle) __attribute__((warn_unused_result));
 
+/* The lease of `admit->after`, which holds it, becomes the admitted call's: an integer, 1 when that
+ * has it, 0 when there was none to pass. */
+bool redis_send_pass(struct redis_link *link, redis_replied *replied, void *arg,
+                     const struct store_admit *admit, uint32_t sender)
+    __attribute__((warn_unused_result));
+
+/* A settlement that held its lease does so no longer: the followers are told as it says. */
+bool redis_send_let_go(struct redis_link *link, redis_replied *replied, void *arg,
+                       const struct store_settle *settle, uint32_t sender)
+    __attribute__((warn_unused_result));
+
 bool redis_send_withdraw(struct redis_link *link, redis_replied *replied, void *arg,
                          const struct store_admit *admit, uint32_t sender)
     __attribute__((warn_unused_result));
@@ -71,8 +83,8 @@ bool redis_send_give_up(struct redis_link *link, redis_replied *replied, void *a
 bool redis_send_find_row(struct redis_link *link, redis_replied *replied, void *arg,
                          const struct ledger_id *id) __attribute__((warn_unused_result));
 bool redis_send_find_place(struct redis_link *link, redis_replied *replied, void *arg,
-                           const struct ledger_id *id, const struct digest *number)
-    __attribute__((warn_unused_result));
+                           const struct ledger_id *id, const struct digest *number,
+                           const char *window) __attribute__((warn_unused_result));
 
 /* Is it the row of a call that has ended? */
 bool redis_is_ended_row(const redisReply *reply);

@@ -156,7 +156,7 @@ static void look_for_place(struct courier *courier) {
     if (ledger_id_time_ms(&courier->last.id) < window_begin(courier) + WINDOW_EDGE_MS)
         fetch(courier);
     else if (!redis_send_find_place(client->links[REDIS_LINK_ANSWERS], on_place, courier,
-                                    &courier->last.id, &courier->last.number))
+                                    &courier->last.id, &courier->last.number, courier->last.window))
         fail(courier, "");
 }
 

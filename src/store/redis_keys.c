@@ -19,6 +19,7 @@ _Static_assert(sodium_base64_ENCODED_LEN(NUMBER_SIZE, VARIANT) == NUMBER_TEXT + 
                "a number's text has another size");
 /* The longest: braces, number, letter, triple, zero. */
 _Static_assert(2 + NUMBER_TEXT + 1 + REDIS_TRIPLE_TEXT + 1 <= REDIS_KEY_SIZE, "a key does not fit");
+_Static_assert(2 + NUMBER_TEXT + 1 + STORE_WINDOW_SIZE <= REDIS_KEY_SIZE, "a window does not fit");
 _Static_assert(sizeof "{ledger}" + sizeof "used:" + STORE_SCOPE_SIZE <= REDIS_KEY_SIZE,
                "a scope's key does not fit");
 
@@ -37,15 +38,15 @@ static void write_key(struct redis_key *key, const char *tag, const char *kind, 
 }
 
 void redis_keys_of_number(const struct digest *number, const struct digest *triple,
-                          struct redis_key keys[REDIS_NUMBER_KEYS]) {
+                          const char *window, struct redis_key keys[REDIS_NUMBER_KEYS]) {
     char tag[NUMBER_TEXT + 1];
     char question[REDIS_TRIPLE_TEXT + 1];
     sodium_bin2base64(tag, sizeof tag, number->bytes, NUMBER_SIZE, VARIANT);
     redis_triple_text(triple, question);
     write_key(&keys[REDIS_KEY_ANSWER], tag, "", question);
     write_key(&keys[REDIS_KEY_LEASE], tag, "l", question);
-    write_key(&keys[REDIS_KEY_WINDOW], tag, "w", "");
-    write_key(&keys[REDIS_KEY_CLOSED], tag, "c", "");
+    write_key(&keys[REDIS_KEY_WINDOW], tag, "w", window);
+    write_key(&keys[REDIS_KEY_CLOSED], tag, "c", window);
     write_key(&keys[REDIS_KEY_OWNER], tag, "o", "");
 }
 

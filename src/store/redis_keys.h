@@ -4,8 +4,8 @@
  *
  *   {NUMBER}TRIPLE   the answer              {ledger}rows:BUCKET      rows
  *   {NUMBER}lTRIPLE  the lease of its call   {ledger}open             those without an end
- *   {NUMBER}w        calls of the window     {ledger}totals           rows by state, billed ones
- *   {NUMBER}c        closed until            {ledger}used:package     rows that count, by package
+ *   {NUMBER}wWINDOW  calls of the window     {ledger}totals           rows by state, billed ones
+ *   {NUMBER}cWINDOW  closed until            {ledger}used:package     rows that count, by package
  *   {NUMBER}o        who is proven to be     {ledger}used:day:DAY     the same by client
  *                    the owner               {ledger}used:month:MONTH the same
  *                                            {ledger}hits:MONTH       answers without a call
@@ -16,7 +16,8 @@
  *                                            {ledger}audit            a list of lines
  *
  * NUMBER is 11 characters of the number's digest (its first 8 bytes, as in the ledger), TRIPLE 22
- * of the triple's, BUCKET counts ten minutes since 1970, DAY and MONTH are labels of money/period.
+ * of the triple's, WINDOW the name of a provider's own window (store.h), nothing for the built-in
+ * one, BUCKET counts ten minutes since 1970, DAY and MONTH are labels of money/period.
  * All keys of one number begin with one hash tag, and so do all of the ledger, so that every script
  * touches one hash slot of a Redis Cluster.
  * Digests are written in base64url: raw bytes could hold a brace. Value types; no threads.
@@ -70,8 +71,9 @@ enum redis_document_key {
     REDIS_DOCUMENT_KEYS
 };
 
+/* `window`: its name, at most STORE_WINDOW_SIZE - 1 characters. */
 void redis_keys_of_number(const struct digest *number, const struct digest *triple,
-                          struct redis_key keys[REDIS_NUMBER_KEYS]);
+                          const char *window, struct redis_key keys[REDIS_NUMBER_KEYS]);
 
 /* Rows lie in hashes of ten minutes, by the time in the call's id, and count in the day and the
  * month of the same moment. */

@@ -27,6 +27,8 @@ enum redis_notice_kind {
     REDIS_NOTICE_DOCUMENTS,        /* some were written */
     REDIS_NOTICE_FORGOTTEN,        /* the answer about `triple`; `call` is the forgetting's own */
     REDIS_NOTICE_FORGOTTEN_NUMBER, /* all answers of a number, whose digest is in `triple` */
+    REDIS_NOTICE_HELD,   /* it ended, and its lease is held: whoever waits goes on waiting */
+    REDIS_NOTICE_PASSED, /* its lease is another call's now: `next` and `lease_ms` hold */
     REDIS_NOTICE_KINDS
 };
 
@@ -38,6 +40,8 @@ struct redis_notice {
     struct digest triple;
     struct answer answer;
     enum failure failure;
+    struct ledger_id next;
+    int64_t lease_ms; /* from now on */
 };
 
 /* Without `stored`, which the script puts in front. Returns the size. */

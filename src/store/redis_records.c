@@ -126,7 +126,7 @@ bool redis_send_forget(struct redis_link *link, redis_replied *replied, void *ar
     struct redis_key keys[REDIS_NUMBER_KEYS];
     struct redis_arguments arguments = {.count = 0};
     uint8_t bytes[REDIS_NOTICE_SIZE];
-    redis_keys_of_number(number, triple ? triple : &any, keys);
+    redis_keys_of_number(number, triple ? triple : &any, "", keys);
     redis_add_keys(&arguments, keys, REDIS_NUMBER_KEYS);
     redis_add(&arguments, triple ? triple->bytes : any.bytes, triple ? DIGEST_SIZE : 0);
     redis_add(&arguments, bytes, notice ? redis_notice_encode(notice, bytes) : 0);

@@ -2,6 +2,8 @@
 
 extern const char lua_admit[];
 extern const char lua_settle[];
+extern const char lua_pass[];
+extern const char lua_let_go[];
 extern const char lua_withdraw[];
 extern const char lua_forget[];
 extern const char lua_reserve[];
@@ -15,6 +17,8 @@ extern const char lua_add_counters[];
 const struct redis_script redis_scripts[REDIS_SCRIPTS] = {
     [REDIS_ADMIT] = {"admit", lua_admit},
     [REDIS_SETTLE] = {"settle", lua_settle},
+    [REDIS_PASS] = {"pass", lua_pass},
+    [REDIS_LET_GO] = {"let_go", lua_let_go},
     [REDIS_WITHDRAW] = {"withdraw", lua_withdraw},
     [REDIS_FORGET] = {"forget", lua_forget},
     [REDIS_RESERVE] = {"reserve", lua_reserve},

@@ -2,7 +2,7 @@
 /*
  * redis_scripts: the steps that Redis takes whole, written in Lua under store/lua.
  *
- * The first four work on one number's slot and take its five keys (redis_keys.h), the others on
+ * The first six work on one number's slot and take its five keys (redis_keys.h), the others on
  * the ledger's: they take the keys of a row, or those of documents, in the order in which they
  * stand there, as many as they need. What each takes and returns stands at its top.
  * Read-only data.
@@ -12,6 +12,8 @@
 enum redis_script_index {
     REDIS_ADMIT,
     REDIS_SETTLE,
+    REDIS_PASS,
+    REDIS_LET_GO,
     REDIS_WITHDRAW,
     REDIS_FORGET,
     REDIS_RESERVE,

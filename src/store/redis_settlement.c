@@ -1,8 +1,10 @@
 #include "store/redis_settlement.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/log.h"
+#include "store/redis_commands.h"
 #include "store/redis_delivery.h"
 
 struct settlement {
@@ -36,13 +38,40 @@ static void on_delivered(struct redis_delivery *delivery) {
     end(settlement, STORE_DONE);
 }
 
+static void on_let_go(void *arg, const redisReply *reply) {
+    struct settlement *settlement = arg;
+    struct redis_client *client = settlement->client;
+    char trouble[REDIS_REASON_SIZE];
+    if (redis_succeeded(reply)) {
+        journal_mark_delivered(client->journal, &settlement->settle->id);
+        end(settlement, STORE_DONE);
+        return;
+    }
+    redis_trouble(reply, trouble);
+    redis_store_fall_behind(client->store, trouble);
+    end(settlement, STORE_AWAY);
+}
+
+/* Only the lease and the followers: the rest is there, or was forgotten since. */
+static void let_go(struct settlement *settlement) {
+    struct redis_client *client = settlement->client;
+    if (!redis_send_let_go(client->links[REDIS_LINK_ANSWERS], on_let_go, settlement,
+                           settlement->settle, client->tag))
+        on_let_go(settlement, NULL);
+}
+
 /* Also when it could not be written down: then the shared store is all there is. */
 static void on_outcome(struct store_op *op) {
     struct settlement *settlement =
         (struct settlement *)((char *)op - offsetof(struct settlement, outcome.op));
     struct redis_client *client = settlement->client;
-    if (settlement->outcome.repeated) {
+    bool let_go_of = settlement->outcome.let_go;
+    if (settlement->outcome.repeated && !let_go_of) {
         end(settlement, STORE_DONE);
+        return;
+    }
+    if (let_go_of && !redis_store_is_behind(client->store)) {
+        let_go(settlement);
         return;
     }
     settlement->delivery = (struct redis_delivery){
@@ -100,5 +129,6 @@ void redis_settle_unsent(struct redis_client *client, const struct store_admit *
                    .settled_at_ms = clock_unix_ms(client->store->clock)},
         .failure = FAILURE_STORE_UNAVAILABLE,
     };
+    memcpy(settlement->unsent.window, admit->window, sizeof admit->window);
     begin(settlement, &settlement->unsent);
 }

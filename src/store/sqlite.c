@@ -18,11 +18,13 @@
 extern const char store_schema_1_sql[];
 extern const char store_schema_2_sql[];
 extern const char store_schema_3_sql[];
+extern const char store_schema_4_sql[];
 
 static const char *const schema_steps[BOOKS_SCHEMA + 1] = {
     [1] = store_schema_1_sql,
     [2] = store_schema_2_sql,
     [3] = store_schema_3_sql,
+    [4] = store_schema_4_sql,
 };
 
 static const struct sqlite_kind store_file = {

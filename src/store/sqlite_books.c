@@ -22,7 +22,7 @@ static const char *const sql[BOOKS_STATEMENTS] = {
     [BOOKS_ROLLBACK] = "ROLLBACK",
     [BOOKS_RECOVER] = "UPDATE ledger SET state = 'unknown' WHERE state = 'reserved'",
     [BOOKS_RESERVE] = "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
-                      "number) VALUES (?1, ?2, ?3, ?4, ?5, 'reserved', ?6)",
+                      "number, number_window) VALUES (?1, ?2, ?3, ?4, ?5, 'reserved', ?6, ?7)",
     [BOOKS_SETTLE] = "UPDATE ledger SET state = ?2, billed = ?3, http_status = ?4, status = ?5, "
                      "trace_id = ?6, latency_ms = ?7, settled_at_ms = ?8 "
                      "WHERE id = ?1 AND settled_at_ms IS NULL",
@@ -31,13 +31,16 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                    "number = excluded.number, checked_at = excluded.checked_at, "
                    "retain_until = excluded.retain_until, value = excluded.value "
                    "WHERE excluded.checked_at >= checked_at",
-    [BOOKS_CLOSED] = "SELECT until_ms FROM closed_numbers WHERE number = ?1 AND until_ms > ?2",
+    [BOOKS_CLOSED] = "SELECT until_ms FROM closed_numbers WHERE number = ?1 "
+                     "AND number_window = ?3 AND until_ms > ?2",
     [BOOKS_WINDOW] = "SELECT reserved_at_ms FROM ledger WHERE number = ?1 AND reserved_at_ms > ?2 "
-                     "AND state <> 'released' ORDER BY reserved_at_ms DESC LIMIT 1 OFFSET ?3",
+                     "AND state <> 'released' AND number_window = ?4 "
+                     "ORDER BY reserved_at_ms DESC LIMIT 1 OFFSET ?3",
     [BOOKS_OLDEST] = "SELECT min(reserved_at_ms) FROM ledger WHERE number = ?1 "
-                     "AND reserved_at_ms > ?2 AND state <> 'released'",
-    [BOOKS_CLOSE] = "INSERT INTO closed_numbers (number, until_ms) VALUES (?1, ?2) "
-                    "ON CONFLICT (number) DO UPDATE SET until_ms = excluded.until_ms "
+                     "AND reserved_at_ms > ?2 AND state <> 'released' AND number_window = ?3",
+    [BOOKS_CLOSE] = "INSERT INTO closed_numbers (number, until_ms, number_window) "
+                    "VALUES (?1, ?2, ?3) ON CONFLICT (number, number_window) "
+                    "DO UPDATE SET until_ms = excluded.until_ms "
                     "WHERE excluded.until_ms > until_ms",
     [BOOKS_OWNER] = "SELECT checked_at FROM owners WHERE number = ?1 AND triple <> ?2 "
                     "AND expires_at > ?3",
@@ -52,8 +55,9 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                    "WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3",
     [BOOKS_SWEEP] = "DELETE FROM answers WHERE triple IN (SELECT triple FROM answers "
                     "WHERE retain_until <= ?1 ORDER BY retain_until LIMIT ?2)",
-    [BOOKS_SWEEP_CLOSED] = "DELETE FROM closed_numbers WHERE number IN (SELECT number FROM "
-                           "closed_numbers WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
+    [BOOKS_SWEEP_CLOSED] = "DELETE FROM closed_numbers WHERE (number, number_window) IN "
+                           "(SELECT number, number_window FROM closed_numbers "
+                           "WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
     [BOOKS_UNCOUNTED] = "SELECT value FROM counters WHERE scope = '' AND name = 'uncounted'",
@@ -144,6 +148,7 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
     bind_text(statement, 4, admit->account.credential);
     bind_text_or_null(statement, 5, admit->account.package);
     bind_bytes(statement, 6, admit->number.bytes, NUMBER_SHORT);
+    bind_text(statement, 7, admit->window);
     return books_run(books, BOOKS_RESERVE) && counters_reserve(books, admit);
 }
 
@@ -169,6 +174,7 @@ int64_t books_closed_until(struct sqlite_books *books, const struct store_admit 
     sqlite3_stmt *closed = books->statements[BOOKS_CLOSED];
     bind_bytes(closed, 1, admit->number.bytes, DIGEST_SIZE);
     sqlite3_bind_int64(closed, 2, unix_ms);
+    bind_text(closed, 3, admit->window);
     int64_t until = books_ask(books, BOOKS_CLOSED);
     if (until != 0)
         return until;
@@ -176,6 +182,7 @@ int64_t books_closed_until(struct sqlite_books *books, const struct store_admit 
     bind_bytes(window, 1, admit->number.bytes, NUMBER_SHORT);
     sqlite3_bind_int64(window, 2, unix_ms - admit->limit.window_ms);
     sqlite3_bind_int64(window, 3, admit->limit.max_calls - 1);
+    bind_text(window, 4, admit->window);
     int64_t last_that_counts = books_ask(books, BOOKS_WINDOW);
     return last_that_counts > 0 ? last_that_counts + admit->limit.window_ms : last_that_counts;
 }
@@ -194,12 +201,14 @@ static bool close_number(struct sqlite_books *books, const struct store_settle *
     sqlite3_stmt *oldest = books->statements[BOOKS_OLDEST];
     bind_bytes(oldest, 1, settle->number.bytes, NUMBER_SHORT);
     sqlite3_bind_int64(oldest, 2, now - settle->close_ms);
+    bind_text(oldest, 3, settle->window);
     int64_t begin = books_ask(books, BOOKS_OLDEST);
     if (begin < 0)
         return false;
     sqlite3_stmt *statement = books->statements[BOOKS_CLOSE];
     bind_bytes(statement, 1, settle->number.bytes, DIGEST_SIZE);
     sqlite3_bind_int64(statement, 2, (begin > 0 ? begin : now) + settle->close_ms);
+    bind_text(statement, 3, settle->window);
     return books_run(books, BOOKS_CLOSE);
 }
 

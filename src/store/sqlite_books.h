@@ -13,7 +13,7 @@
 
 #include "store/store.h"
 
-#define BOOKS_SCHEMA 3 /* the newest version of the schema */
+#define BOOKS_SCHEMA 4 /* the newest version of the schema */
 
 enum books_statement {
     BOOKS_BEGIN,
@@ -79,7 +79,7 @@ bool books_reserve(struct sqlite_books *books, const struct store_admit *admit, 
 
 /*
  * When the admitted number may be asked about again, in Unix milliseconds; 0: now. -1: it failed.
- * The number's calls are those of the ledger.
+ * The number's calls are those of the ledger, in the same window.
  */
 int64_t books_closed_until(struct sqlite_books *books, const struct store_admit *admit,
                            int64_t unix_ms);

@@ -49,8 +49,7 @@ static void finish_admit(struct sqlite_writer *writer, struct store_admit *admit
 /* STORE_LEAD: nothing speaks against a call. A caller that insists on a new answer is not given an
  * inferred one. */
 static enum store_outcome refuse(struct sqlite_writer *writer, struct store_admit *admit,
-                                 int64_t now) {
-    bool infer = admit->infer && !admit->wish.no_cache;
+                                 bool infer, int64_t now) {
     admit->proven_at = infer ? books_proven_other(&writer->books, admit, now / 1000) : 0;
     if (admit->proven_at > 0)
         return STORE_INFERRED;
@@ -74,7 +73,8 @@ static enum store_outcome decide(struct sqlite_writer *writer, struct store_admi
     if (kept == STORE_HIT &&
         freshness_judge(&admit->answer, &admit->wish, now / 1000) != FRESHNESS_REFUSED)
         return STORE_ANSWERED;
-    enum store_outcome refused = writer->writing ? refuse(writer, admit, now) : STORE_AWAY;
+    bool infer = admit->infer && !admit->wish.no_cache;
+    enum store_outcome refused = writer->writing ? refuse(writer, admit, infer, now) : STORE_AWAY;
     if (refused != STORE_LEAD)
         return refused;
     int64_t ends_at = clock_monotonic_ms(writer->clock) + admit->lease_ms;
@@ -85,8 +85,26 @@ static enum store_outcome decide(struct sqlite_writer *writer, struct store_admi
     return STORE_LEAD;
 }
 
+/* Neither what is kept nor whose number it is ends it. Who is refused leaves the lease as it is. */
+static enum store_outcome decide_next(struct sqlite_writer *writer, struct store_admit *admit,
+                                      struct lease *lease) {
+    int64_t now = clock_unix_ms(writer->clock);
+    enum store_outcome refused = writer->writing ? refuse(writer, admit, false, now) : STORE_AWAY;
+    if (refused != STORE_LEAD)
+        return refused;
+    int64_t ends_at = clock_monotonic_ms(writer->clock) + admit->lease_ms;
+    lease_pass(&writer->leases, lease, &admit->id, ends_at, writer->batch);
+    writer->writing = books_reserve(&writer->books, admit, now);
+    return STORE_LEAD;
+}
+
 static void admit_one(struct sqlite_writer *writer, struct store_admit *admit) {
     struct lease *lease = lease_find(&writer->leases, &admit->triple);
+    if (lease && ledger_id_compare(&lease->holder, &admit->after) == 0) {
+        admit->collapsed = false;
+        finish_admit(writer, admit, decide_next(writer, admit, lease));
+        return;
+    }
     if (lease) {
         op_list_add(&lease->followers, &admit->op);
         return;
@@ -124,7 +142,7 @@ static void settle_one(struct sqlite_writer *writer, struct store_settle *settle
     op_list_add(&writer->base.finished, &settle->op);
 
     struct lease *lease = lease_find(&writer->leases, &settle->triple);
-    if (!lease || ledger_id_compare(&lease->holder, &settle->id) != 0)
+    if (settle->hold || !lease || ledger_id_compare(&lease->holder, &settle->id) != 0)
         return;
     if (settle->again && !settle->answered) {
         admit_anew(writer, lease);
@@ -259,7 +277,7 @@ static void take_back(struct sqlite_writer *writer) {
 
     for (struct lease *lease = writer->leases.first, *later; lease; lease = later) {
         later = lease->later;
-        if (lease->batch != writer->batch)
+        if (lease->batch != writer->batch || lease_give_back(&writer->leases, lease))
             continue;
         while ((op = op_list_take(&lease->followers)))
             finish_admit(writer, (struct store_admit *)op, STORE_AWAY);

@@ -4,9 +4,10 @@
  *
  * Invariants:
  * - Nobody is told STORE_LEAD or STORE_DONE before the transaction is on the disk. When it does not
- *   get there, the leases taken in it are taken back, and away is every admit that leads by one or
- *   was refused by what would have been written.
- * - A settlement ends its lease and answers its followers whether or not it can be written.
+ *   get there, the leases taken in it are taken back, those passed on are given back, and away is
+ *   every admit that leads by one or was refused by what would have been written.
+ * - A settlement ends its lease and answers its followers, or holds it, whether or not it can be
+ *   written.
  * - Settlements that could not be written are the first thing of every following transaction, so
  *   nothing new is admitted before them.
  *

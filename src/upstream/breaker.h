@@ -21,10 +21,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/failure.h"
 #include "runtime/clock.h"
 #include "runtime/text.h"
 
 #define BREAKER_NAME_SIZE 64
+#define BREAKER_MOST      64 /* more than settings can make of them */
 
 struct breaker_board;
 
@@ -74,20 +76,27 @@ bool breaker_board_set(struct breaker_board *board, const struct breaker_setting
     __attribute__((warn_unused_result));
 
 /* May a call be made? True: `pass` is to be given back. False: `wait_ms` is how long from now it is
- * no use to ask again; at least 1, -1: until somebody changes something. A name that the board does
- * not have may pass. */
+ * no use to ask again; at least 1, -1: until somebody changes something; while all probes are out,
+ * which nobody knows the end of, a second or less. A name that the board does not have may pass. */
 bool breaker_enter(struct breaker_board *board, enum breaker_kind kind, const char *name,
                    struct breaker_pass *pass, int64_t *wait_ms) __attribute__((warn_unused_result));
 
-/* Whether breaker_enter would say yes, without a pass. */
-bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name);
+/* Why there is no way. */
+struct breaker_bar {
+    enum failure why; /* as breaker_open was told, or FAILURE_UPSTREAM_UNAVAILABLE */
+    int64_t wait_ms;  /* as of breaker_enter */
+};
+
+/* Whether breaker_enter would say yes, without a pass. `bar` is filled if not. */
+bool breaker_lets_pass(const struct breaker_board *board, enum breaker_kind kind, const char *name,
+                       struct breaker_bar *bar);
 
 void breaker_leave(struct breaker_board *board, struct breaker_pass *pass, enum breaker_vote vote);
 
 /* Opens it at once: for `for_ms`, then one probe at a time may go out; -1: until breaker_board_set
  * forgets it or breaker_close. */
 void breaker_open(struct breaker_board *board, enum breaker_kind kind, const char *name,
-                  int64_t for_ms);
+                  int64_t for_ms, enum failure why);
 /* Something changed at it: it may be asked again. NULL: all of the kind. */
 void breaker_close(struct breaker_board *board, enum breaker_kind kind, const char *name);
 
@@ -97,9 +106,11 @@ struct breaker_view {
     enum breaker_kind kind;
     char name[BREAKER_NAME_SIZE];
     enum breaker_state state;
+    bool told;        /* not closed since breaker_open said so */
     int64_t calls;    /* within the window */
     int64_t failures; /* of those */
     int64_t opened;   /* how often it has opened since the process began */
+    int64_t for_ms;   /* how long it has been in this state */
     int64_t wait_ms;  /* OPEN: until it is half open; -1: until something changes */
 };
 

@@ -10,6 +10,8 @@
 #include "runtime/text.h"
 #include "upstream/easy.h"
 
+#define RETRY_AFTER_MOST_S 3600
+
 struct code {
     char *id;
     const struct provider *provider;
@@ -356,6 +358,18 @@ static const char *header_of(CURL *easy, const char *name) {
     return header->value;
 }
 
+/* Only as a number of seconds; a date would be that of somebody else's clock. */
+static int64_t read_retry_after(CURL *easy) {
+    const char *text = header_of(easy, "Retry-After");
+    char *end = NULL;
+    if (text == NULL || text[0] < '0' || text[0] > '9')
+        return 0;
+    long seconds = strtol(text, &end, 10);
+    if (*end != '\0')
+        return 0;
+    return (int64_t)(seconds < RETRY_AFTER_MOST_S ? seconds : RETRY_AFTER_MOST_S) * 1000;
+}
+
 static void read_reply(const struct transfer *transfer, struct upstream_outcome *outcome) {
     outcome->end = UPSTREAM_REPLIED;
     if (transfer->too_large) {
@@ -371,6 +385,8 @@ static void read_reply(const struct transfer *transfer, struct upstream_outcome 
     };
     provider_read(transfer->provider, &bytes, &transfer->call->triple, &outcome->reply,
                   &outcome->priced);
+    if (outcome->reply.class == REPLY_THROTTLED)
+        outcome->retry_after_ms = read_retry_after(transfer->easy);
 }
 
 static void judge(const struct transfer *transfer, CURLcode code,

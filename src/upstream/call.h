@@ -53,9 +53,10 @@ struct upstream_outcome {
     enum upstream_end end;
     int http_status; /* 0: none seen */
     int64_t latency_ms;
-    const char *cause;  /* for the log: libcurl's words; static */
-    struct reply reply; /* with UPSTREAM_REPLIED */
-    bool priced;        /* with REPLY_ANSWER: by the provider's rule it was paid for */
+    int64_t retry_after_ms; /* with REPLY_THROTTLED, what the gateway asks for; 0: nothing */
+    const char *cause;      /* for the log: libcurl's words; static */
+    struct reply reply;     /* with UPSTREAM_REPLIED */
+    bool priced;            /* with REPLY_ANSWER: by the provider's rule it was paid for */
 };
 
 /* Owned by the caller; in place until `done`. */

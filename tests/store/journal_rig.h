@@ -82,12 +82,14 @@ static inline void jrig_prepare(struct jcall *call, int64_t unix_ms) {
     strcpy(admit->account.client_id, "shop");
     strcpy(admit->account.credential, "main");
     strcpy(admit->account.package, "2026-a");
+    strcpy(admit->window, "acme");
 
     struct store_settle *settle = &call->settle;
     settle->id = admit->id;
     settle->triple = admit->triple;
     settle->number = admit->number;
     settle->account = admit->account;
+    memcpy(settle->window, admit->window, sizeof settle->window);
     settle->ledger = (struct ledger_outcome){.state = LEDGER_SETTLED,
                                              .billed = BILLED_YES,
                                              .http_status = 200,
@@ -120,6 +122,7 @@ static inline void jrig_prepare_failed(struct jcall *call, int64_t unix_ms) {
     settle->keep = false;
     memset(&settle->answer, 0, sizeof settle->answer);
     settle->account.package[0] = 0;
+    settle->window[0] = call->admit.window[0] = 0;
     settle->retain_until = 0;
     settle->close_ms = 0;
     settle->failure = FAILURE_UPSTREAM_UNAVAILABLE;
@@ -212,4 +215,6 @@ static inline void assert_same_call(const struct store_settle *a, const struct s
     assert_int_equal(a->retain_until, b->retain_until);
     assert_int_equal(a->close_ms, b->close_ms);
     assert_int_equal(a->failure, b->failure);
+    assert_int_equal(a->hold, b->hold);
+    assert_string_equal(a->window, b->window);
 }

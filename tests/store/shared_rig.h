@@ -140,14 +140,14 @@ static inline char shared_row(const struct shared *shared, const struct rig_admi
 /* Does a call about this question hold the lease? */
 static inline bool shared_is_lent(const struct shared *shared, const struct rig_admit *asked) {
     struct redis_key keys[REDIS_NUMBER_KEYS];
-    redis_keys_of_number(&asked->admit.number, &asked->admit.triple, keys);
+    redis_keys_of_number(&asked->admit.number, &asked->admit.triple, asked->admit.window, keys);
     return script_exists(&shared->server, keys[REDIS_KEY_LEASE].text);
 }
 
 /* When the call was made, as its number's window has it; -1: it does not count. */
 static inline int64_t shared_counts(const struct shared *shared, const struct rig_admit *asked) {
     struct redis_key keys[REDIS_NUMBER_KEYS];
-    redis_keys_of_number(&asked->admit.number, &asked->admit.triple, keys);
+    redis_keys_of_number(&asked->admit.number, &asked->admit.triple, asked->admit.window, keys);
     return script_score(&shared->server, keys[REDIS_KEY_WINDOW].text, &asked->admit.id);
 }
 

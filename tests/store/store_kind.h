@@ -88,7 +88,7 @@ static inline void store_kind_pass(const struct store_kind *kind, int64_t ms) {
         "      for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do\n"
         "        redis.call('ZINCRBY', key, string.format('%.0f', -ms), id)\n"
         "      end\n"
-        "    elseif string.match(key, '}c$') then\n"
+        "    elseif #key < 35 and string.match(key, '}c') then\n"
         "      redis.call('SET', key, string.format('%.0f', redis.call('GET', key) - ms))\n"
         "    end\n"
         "    redis.call('PEXPIRE', key, string.format('%.0f', left - ms))\n"

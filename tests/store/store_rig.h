@@ -229,6 +229,7 @@ static inline void rig_end(struct rig_settle *end, const struct rig_admit *asked
     end->settle.triple = asked->admit.triple;
     end->settle.number = asked->admit.number;
     end->settle.account = asked->admit.account;
+    memcpy(end->settle.window, asked->admit.window, sizeof end->settle.window);
     end->settle.ledger = (struct ledger_outcome){.state = LEDGER_SETTLED,
                                                  .billed = BILLED_YES,
                                                  .http_status = 200,

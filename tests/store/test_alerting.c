@@ -34,6 +34,15 @@ static int64_t plain_monotonic_ms(const struct clock *clock) {
 
 static const struct clock shifted_clock = {shifted_unix_ms, plain_monotonic_ms};
 
+static int64_t board_ms; /* the breakers' own time */
+
+static int64_t read_board_ms(const struct clock *clock) {
+    (void)clock;
+    return board_ms;
+}
+
+static const struct clock board_clock = {read_board_ms, read_board_ms};
+
 struct alerter {
     struct store_client *store;
     struct directory *directory;
@@ -45,6 +54,7 @@ static uv_loop_t loop;
 static struct store *store;
 static struct config *config;
 static struct metrics_row *metrics;
+static struct breaker_board *board;
 static struct alerter alerters[ALERTERS];
 
 static void on_changed(void *arg, const struct digest *triple) {
@@ -103,6 +113,7 @@ static void begin(int index) {
         .clock = &shifted_clock,
         .store = alerter->store,
         .directory = alerter->directory,
+        .breakers = board,
         .config = config,
         .metrics = &metrics[index],
         .instance = "test",
@@ -140,6 +151,10 @@ static void end(struct alerter *alerter) {
     store_detach(alerter->store);
 }
 
+#define PACKAGE                                                                                    \
+    "{\"id\":\"p-1\",\"credential\":\"main\",\"calls\":10,\"priceCny\":3.00,"                      \
+    "\"purchasedAt\":\"2026-11-01T00:00:00Z\",\"expiresAt\":null,\"removed\":false}"
+
 struct put {
     struct store_write_document write; /* first */
     bool done;
@@ -163,6 +178,17 @@ static void put_package(const char *body) {
     assert_int_equal(put.write.outcome, STORE_DONE);
 }
 
+static struct breaker_board *make_board(void) {
+    const struct breaker_settings settings = {
+        .failures = 50, .least_calls = 10, .window_ms = 1000, .open_for_ms = 1000, .probes = 1};
+    const struct breaker_name names[] = {{BREAKER_PROVIDER, "guide", false},
+                                         {BREAKER_CREDENTIAL, "main", false}};
+    struct breaker_board *made = breaker_board_new(&settings, &board_clock);
+    assert_non_null(made);
+    assert_true(breaker_board_set(made, &settings, names, 2));
+    return made;
+}
+
 static int setup(void **state) {
     if (scratch_setup(state) != 0 || sodium_init() < 0)
         return -1;
@@ -177,6 +203,7 @@ static int setup(void **state) {
     store = store_open(&settings, &clock_system, &complaint);
     config = load_config();
     metrics = metrics_new(ALERTERS);
+    board = make_board();
     for (int i = 0; store != NULL && i < ALERTERS; i++)
         begin(i);
     return store != NULL ? 0 : -1;
@@ -190,6 +217,7 @@ static int teardown(void **state) {
     store_close(store);
     config_release(config);
     metrics_free(metrics);
+    breaker_board_free(board);
     curl_global_cleanup();
     return scratch_teardown(state) != 0 ? -1 : left;
 }
@@ -207,11 +235,14 @@ static uint64_t sum(enum metric metric) {
     return total;
 }
 
-static bool current(struct alert *alert) {
+static bool current_of(const char *id, struct alert *alert) {
     const struct alerter *last = &alerters[ALERTERS - 1];
-    const struct store_document *document =
-        directory_document(last->directory, STORE_ALERT, "package/p-1/100");
+    const struct store_document *document = directory_document(last->directory, STORE_ALERT, id);
     return document != NULL && alert_decode(document->body_owned, alert);
+}
+
+static bool current(struct alert *alert) {
+    return current_of("package/p-1/100", alert);
 }
 
 static bool was_tried_twice(void) {
@@ -225,8 +256,7 @@ static bool was_tried_again(void) {
 
 static void one_of_them_tells(void **state) {
     (void)state;
-    put_package("{\"id\":\"p-1\",\"credential\":\"main\",\"calls\":10,\"priceCny\":3.00,"
-                "\"purchasedAt\":\"2026-11-01T00:00:00Z\",\"expiresAt\":null,\"removed\":false}");
+    put_package(PACKAGE);
     wait_until(was_tried_twice, "a second attempt");
     wait_until(was_tried_again, "a fifth attempt");
     assert_int_equal(sum(METRIC_ALERTS_FIRED), 1);
@@ -288,10 +318,43 @@ static void nobody_goes_on_where_it_is_over(void **state) {
     assert_int_equal(sum(METRIC_ALERTS_FIRED), 1);
 }
 
+#define BREAKER_ALERT "breaker/test/provider/guide"
+
+static bool breaker_fires(void) {
+    struct alert alert;
+    return current_of(BREAKER_ALERT, &alert) && alert.firing;
+}
+
+static bool breaker_is_resolved(void) {
+    struct alert alert;
+    return current_of(BREAKER_ALERT, &alert) && !alert.firing;
+}
+
+static bool package_fires(void) {
+    struct alert alert;
+    return current(&alert) && alert.firing;
+}
+
+static void a_breaker_is_told_of(void **state) {
+    (void)state;
+    breaker_open(board, BREAKER_CREDENTIAL, "main", 500, FAILURE_UPSTREAM_UNAVAILABLE);
+    breaker_open(board, BREAKER_PROVIDER, "guide", 500, FAILURE_UPSTREAM_UNAVAILABLE);
+    wait_until(breaker_fires, "the breaker's alert");
+    breaker_close(board, BREAKER_PROVIDER, "guide");
+    board_ms += ALERT_CLOSED_MS - 1;
+    put_package(PACKAGE);
+    wait_until(package_fires, "a later look");
+    assert_true(breaker_fires());
+    board_ms += 1;
+    wait_until(breaker_is_resolved, "the end of the breaker's alert");
+    assert_int_equal(sum(METRIC_ALERTS_FIRED), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_of_them_tells, setup, teardown),
         cmocka_unit_test_setup_teardown(another_one_takes_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_breaker_is_told_of, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_goes_on_where_it_is_over, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,7 @@ static void an_intent_and_its_outcome_come_back_whole(void **state) {
         assert_memory_equal(&call->settle.triple, &wanted->admit.triple, DIGEST_SIZE);
         assert_memory_equal(&call->settle.number, &wanted->admit.number, DIGEST_SIZE);
         assert_same_account(&call->settle.account, &wanted->admit.account);
+        assert_string_equal(call->settle.window, wanted->admit.window);
         assert_int_equal(call->settle.ledger.state, LEDGER_RESERVED);
     }
 
@@ -107,6 +108,50 @@ static void a_second_outcome_changes_nothing(void **state) {
     assert_true(jrig_intend(rig, 0, &second));
     jrig_close(rig);
     expect(scene, "SELECT group_concat(state) FROM calls", "settled");
+}
+
+static void expect_held(struct journal_rig *rig, bool held) {
+    struct journal_fetch fetch = jrig_fetch(rig, 0, 0);
+    assert_int_equal(fetch.count, 1);
+    assert_int_equal(fetch.calls_owned[0].settle.hold, held);
+    assert_true(fetch.calls_owned[0].settle.answered);
+    free(fetch.calls_owned);
+}
+
+/* Whether or not it was delivered: who waits for it is still to be told. */
+static void a_held_lease_is_let_go_of_once(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall call;
+    open_scene(scene);
+    for (int delivered = 0; delivered < 2; delivered++) {
+        jrig_prepare(&call, START_MS);
+        call.settle.hold = true;
+        assert_true(jrig_intend(rig, 0, &call));
+        for (int again = 0; again < 2; again++) {
+            assert_true(jrig_end(rig, 0, &call));
+            assert_int_equal(call.outcome.repeated, again);
+            assert_false(call.outcome.let_go);
+            expect_held(rig, true);
+        }
+        if (delivered) {
+            journal_mark_delivered(rig->clients[0].client, &call.settle.id);
+            assert_int_equal(jrig_count(rig, 0), 0);
+        }
+        call.settle.hold = false;
+        for (int again = 0; again < 2; again++) {
+            assert_true(jrig_end(rig, 0, &call));
+            assert_true(call.outcome.repeated);
+            assert_int_equal(call.outcome.let_go, !again);
+            expect_held(rig, false);
+        }
+        journal_mark_delivered(rig->clients[0].client, &call.settle.id);
+        assert_true(jrig_end(rig, 0, &call));
+        assert_false(call.outcome.let_go);
+        assert_int_equal(jrig_count(rig, 0), 0);
+        expect(scene, "SELECT group_concat(held) FROM calls", delivered ? "0,0" : "0");
+    }
+    jrig_close(rig);
 }
 
 static void an_outcome_without_an_intent_makes_the_line(void **state) {
@@ -215,6 +260,7 @@ static void a_delivered_call_is_marked(void **state) {
         /* The one that was marked last, not the newest. */
         assert_memory_equal(&last.id, &calls[i].settle.id, sizeof last.id);
         assert_true(digest_equal(&last.number, &calls[i].settle.number));
+        assert_string_equal(last.window, "acme");
     }
     struct reading reading;
     read_file(scene->path, &reading);
@@ -227,6 +273,7 @@ static void a_delivered_call_is_marked(void **state) {
     open_scene(scene);
     assert_true(journal_last_delivered(rig->journal, &last));
     assert_memory_equal(&last.id, &calls[0].settle.id, sizeof last.id);
+    assert_string_equal(last.window, "acme");
     assert_int_equal(jrig_count(rig, 0), 0);
     jrig_close(rig);
 }
@@ -408,7 +455,8 @@ static void calls_of_a_process_that_is_gone_become_unknown(void **state) {
                                       .ledger = {.state = LEDGER_UNKNOWN,
                                                  .billed = BILLED_UNKNOWN,
                                                  .settled_at_ms = START_MS + 60000},
-                                      .failure = FAILURE_UPSTREAM_TIMEOUT};
+                                      .failure = FAILURE_UPSTREAM_TIMEOUT,
+                                      .window = "acme"};
         assert_same_call(settle, &wanted);
         assert_false(settle->answered || settle->keep);
     }
@@ -593,6 +641,7 @@ int main(void) {
         SCENE(an_intent_and_its_outcome_come_back_whole),
         SCENE(what_is_not_known_is_not_made_up),
         SCENE(a_second_outcome_changes_nothing),
+        SCENE(a_held_lease_is_let_go_of_once),
         SCENE(an_outcome_without_an_intent_makes_the_line),
         SCENE(callbacks_come_as_submitted),
         SCENE(a_delivered_call_is_marked),

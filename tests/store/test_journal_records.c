@@ -5,6 +5,7 @@
 #include "journal_scene.h"
 
 extern const char journal_schema_1_sql[];
+extern const char journal_schema_2_sql[];
 
 /* --- documents --- */
 
@@ -203,13 +204,16 @@ static void what_cannot_be_written_is_said_and_forgotten_in_memory(void **state)
 /* --- the schema before --- */
 
 static const char a_call[] =
-    "PRAGMA application_id = 0x53594a4c; PRAGMA user_version = 1; PRAGMA journal_mode = WAL;"
+    "PRAGMA application_id = 0x53594a4c; PRAGMA journal_mode = WAL;"
     "INSERT INTO calls (id, triple, number, client, credential, state) VALUES "
     "(x'019a00000000700080000000000000ff', zeroblob(16), zeroblob(16), 'shop', 'main', 'released')";
 
-static void make_old(const struct scene *scene) {
+static void make_old(const struct scene *scene, int version) {
     sqlite3 *db = open_beside(scene);
     execute(db, journal_schema_1_sql);
+    if (version == 2)
+        execute(db, journal_schema_2_sql);
+    execute(db, version == 2 ? "PRAGMA user_version = 2" : "PRAGMA user_version = 1");
     execute(db, a_call);
     sqlite3_close(db);
 }
@@ -218,12 +222,19 @@ static void an_older_journal_is_read_as_it_is(void **state) {
     struct scene *scene = *state;
     struct reading reading;
     struct documents read = {.most = 0};
-    make_old(scene);
-    read_file(scene->path, &reading);
-    assert_int_equal(reading.count, 1);
-    read_documents(scene->path, &read);
-    assert_int_equal(read.count, 0);
-    expect(scene, "PRAGMA user_version", "1");
+    for (int version = 1; version <= 2; version++) {
+        unlink(scene->path);
+        make_old(scene, version);
+        read_file(scene->path, &reading);
+        assert_int_equal(reading.count, 1);
+        assert_string_equal(reading.calls[0].settle.account.client_id, "shop");
+        assert_string_equal(reading.calls[0].settle.window, "");
+        assert_false(reading.calls[0].settle.hold);
+        assert_int_equal(reading.calls[0].settle.ledger.state, LEDGER_RELEASED);
+        read_documents(scene->path, &read);
+        assert_int_equal(read.count, 0);
+        expect(scene, "PRAGMA user_version", version == 1 ? "1" : "2");
+    }
 }
 
 static void an_older_journal_is_upgraded_when_it_is_opened(void **state) {
@@ -231,16 +242,21 @@ static void an_older_journal_is_upgraded_when_it_is_opened(void **state) {
     struct reading reading;
     struct documents read = {.most = 0};
     char body[] = "{}";
-    make_old(scene);
-    open_scene(scene);
-    keep(&scene->rig, document(STORE_PACKAGE, "gold", 1, body));
-    jrig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", "2");
-    read_file(scene->path, &reading);
-    assert_int_equal(reading.count, 1);
-    assert_string_equal(reading.calls[0].settle.account.client_id, "shop");
-    read_documents(scene->path, &read);
-    assert_int_equal(read.count, 1);
+    for (int version = 1; version <= 2; version++) {
+        unlink(scene->path);
+        make_old(scene, version);
+        open_scene(scene);
+        keep(&scene->rig, document(STORE_PACKAGE, "gold", 1, body));
+        assert_int_equal(jrig_count(&scene->rig, 0), 1);
+        jrig_close(&scene->rig);
+        expect(scene, "PRAGMA user_version", "3");
+        read_file(scene->path, &reading);
+        assert_int_equal(reading.count, 1);
+        assert_string_equal(reading.calls[0].settle.account.client_id, "shop");
+        assert_string_equal(reading.calls[0].settle.window, "");
+        read_documents(scene->path, &read);
+        assert_int_equal(read.count, 1);
+    }
 }
 
 int main(void) {

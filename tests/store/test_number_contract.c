@@ -22,6 +22,7 @@ struct scene {
     struct rig rig;
     struct rig_clock clock;
     struct digest number;
+    const char *window;
 };
 
 static int64_t slack_ms(void) {
@@ -34,6 +35,7 @@ static int open_scene(void **state) {
     rig_clock_init(&scene->clock, START_S);
     store_kind_open(&kind, &scene->rig, &scene->clock.clock);
     scene->number = rig_digest();
+    scene->window = "";
     *state = scene;
     return 0;
 }
@@ -78,6 +80,7 @@ static void prepare(struct scene *scene, struct rig_admit *asked) {
     rig_prepare(asked, &triple, FRESHNESS_ANY);
     asked->admit.number = scene->number;
     asked->admit.limit = (struct store_number_limit){MAX_CALLS, DAY_MS};
+    strcpy(asked->admit.window, scene->window);
 }
 
 static void ask(struct scene *scene, struct rig_admit *asked, enum store_outcome outcome) {
@@ -195,12 +198,115 @@ static void a_refusal_leaves_no_row(void **state) {
     assert_int_equal(store_kind_writes(&kind), written);
 }
 
+/* --- a provider's own window --- */
+
+#define LONGEST_NAME "a-provider-s-own"
+
+static void every_window_has_its_own_count(void **state) {
+    struct scene *scene = *state;
+    static const char *const windows[] = {"", "acme", "acme-2", LONGEST_NAME};
+    struct rig_admit asked;
+    int64_t first[4];
+    for (int i = 0; i < 4; i++) {
+        scene->window = windows[i];
+        first[i] = now_ms(scene);
+        for (int calls = 0; calls < MAX_CALLS; calls++)
+            call(scene, "02");
+        ask(scene, &asked, STORE_CLOSED);
+        pass(scene, HOUR_MS);
+    }
+    reopen(scene);
+    for (int i = 0; i < 4; i++) {
+        scene->window = windows[i];
+        ask(scene, &asked, STORE_CLOSED);
+        assert_opens_at(&asked, first[i] + DAY_MS);
+    }
+    pass_till_just_before(scene, first[1] + DAY_MS);
+    for (int i = 0; i < 4; i++) {
+        scene->window = windows[i];
+        ask(scene, &asked, i == 0 ? STORE_LEAD : STORE_CLOSED);
+    }
+    pass_over(scene);
+    scene->window = windows[1];
+    ask(scene, &asked, STORE_LEAD);
+    /* Released: it gives its place back, where it had it. */
+    for (int i = 0; i < 3 * MAX_CALLS; i++) {
+        settle(scene, &asked, "", LEDGER_RELEASED, 0);
+        ask(scene, &asked, STORE_LEAD);
+    }
+}
+
+static void a_203_closes_the_window_it_was_answered_in(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    call(scene, "02");
+    pass(scene, HOUR_MS);
+    scene->window = "acme";
+    int64_t first = now_ms(scene);
+    call(scene, "02");
+    pass(scene, HOUR_MS);
+    ask(scene, &asked, STORE_LEAD);
+    settle(scene, &asked, "203", LEDGER_SETTLED, DAY_MS);
+    reopen(scene);
+    ask(scene, &asked, STORE_CLOSED);
+    assert_opens_at(&asked, first + DAY_MS);
+    scene->window = "";
+    call(scene, "02");
+    scene->window = LONGEST_NAME;
+    call(scene, "02");
+
+    scene->window = "";
+    ask(scene, &asked, STORE_LEAD);
+    settle(scene, &asked, "203", LEDGER_SETTLED, DAY_MS);
+    ask(scene, &asked, STORE_CLOSED);
+    assert_opens_at(&asked, first - HOUR_MS + DAY_MS);
+    pass_till_just_before(scene, first + DAY_MS);
+    call(scene, "02");
+    scene->window = "acme";
+    ask(scene, &asked, STORE_CLOSED);
+    pass_over(scene);
+    call(scene, "02");
+}
+
+/* The next attempt counts where it goes, and only there. */
+static void an_attempt_is_judged_by_its_own_window(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit first;
+    struct rig_admit next;
+    struct rig_settle end;
+    for (int i = 0; i < MAX_CALLS - 1; i++)
+        call(scene, "02");
+    ask(scene, &first, STORE_LEAD);
+    rig_end_failed(&end, &first, FAILURE_UPSTREAM_TIMEOUT);
+    end.settle.hold = true;
+    rig_settle(&scene->rig, 0, &end, STORE_DONE);
+    static const struct {
+        const char *window;
+        enum store_outcome outcome;
+    } cases[] = {{"", STORE_CLOSED}, {"acme", STORE_LEAD}};
+    for (int i = 0; i < 2; i++) {
+        rig_prepare(&next, &first.admit.triple, FRESHNESS_ANY);
+        next.admit.number = scene->number;
+        next.admit.limit = first.admit.limit;
+        next.admit.after = first.admit.id;
+        strcpy(next.admit.window, cases[i].window);
+        rig_submit(&scene->rig, 0, &next);
+        rig_expect(&scene->rig, &next, cases[i].outcome);
+    }
+    settle(scene, &next, "01", LEDGER_SETTLED, 0);
+    scene->window = "acme";
+    for (int i = 0; i < MAX_CALLS - 1; i++)
+        call(scene, "02");
+    ask(scene, &next, STORE_CLOSED);
+}
+
 static void ask_whose(struct scene *scene, const struct digest *triple, struct freshness_wish wish,
                       enum store_outcome outcome, struct rig_admit *asked) {
     rig_prepare(asked, triple, wish);
     asked->admit.number = scene->number;
     asked->admit.limit = (struct store_number_limit){MAX_CALLS, DAY_MS};
     asked->admit.infer = true;
+    strcpy(asked->admit.window, scene->window);
     rig_submit(&scene->rig, 0, asked);
     rig_expect(&scene->rig, asked, outcome);
 }
@@ -226,6 +332,19 @@ static void a_fresh_01_says_whose_the_number_is(void **state) {
     ask_whose(scene, &owner, insist, STORE_LEAD, &asked);
     settle(scene, &asked, "02", LEDGER_SETTLED, 0);
     ask_whose(scene, &third, FRESHNESS_ANY, STORE_LEAD, &asked);
+}
+
+static void answers_and_owners_are_the_same_for_all_windows(void **state) {
+    struct scene *scene = *state;
+    struct rig_admit asked;
+    struct digest owner = rig_digest();
+    struct digest other = rig_digest();
+    scene->window = "acme";
+    ask_whose(scene, &owner, FRESHNESS_ANY, STORE_LEAD, &asked);
+    settle(scene, &asked, "01", LEDGER_SETTLED, 0);
+    scene->window = "";
+    ask_whose(scene, &owner, FRESHNESS_ANY, STORE_ANSWERED, &asked);
+    ask_whose(scene, &other, FRESHNESS_ANY, STORE_INFERRED, &asked);
 }
 
 static void an_expired_01_proves_nothing(void **state) {
@@ -258,6 +377,10 @@ int main(int argc, char **argv) {
         SCENE(calls_under_way_count),
         SCENE(a_203_closes_until_the_oldest_call_is_a_day_old),
         SCENE(a_refusal_leaves_no_row),
+        SCENE(every_window_has_its_own_count),
+        SCENE(a_203_closes_the_window_it_was_answered_in),
+        SCENE(an_attempt_is_judged_by_its_own_window),
+        SCENE(answers_and_owners_are_the_same_for_all_windows),
         SCENE(a_fresh_01_says_whose_the_number_is),
         SCENE(an_expired_01_proves_nothing),
         SCENE(without_the_setting_nothing_is_inferred),

@@ -81,7 +81,7 @@ static void an_answer_that_was_never_delivered_is_given(void **state) {
     intend(&rig, &call);
     assert_true(jrig_end(&rig, 0, &call));
     expect_rebuilt(shared, 1, 0);
-    redis_keys_of_number(&call.settle.number, &call.settle.triple, keys);
+    redis_keys_of_number(&call.settle.number, &call.settle.triple, call.settle.window, keys);
     redisReply *reply = redis_server_ask(&shared->server, "GET %s", keys[REDIS_KEY_ANSWER].text);
     assert_int_equal(reply->type, REDIS_REPLY_STRING);
     assert_int_equal(reply->len, answer_encode(&call.settle.answer, bytes));
@@ -90,6 +90,11 @@ static void an_answer_that_was_never_delivered_is_given(void **state) {
     script_expect_near(script_score(&shared->server, keys[REDIS_KEY_WINDOW].text, &call.settle.id),
                        ledger_id_time_ms(&call.settle.id));
     assert_true(script_exists(&shared->server, keys[REDIS_KEY_CLOSED].text));
+    /* Both in the call's own window, and in no other. */
+    assert_non_null(strstr(keys[REDIS_KEY_WINDOW].text, "}wacme"));
+    redis_keys_of_number(&call.settle.number, &call.settle.triple, "", keys);
+    assert_false(script_exists(&shared->server, keys[REDIS_KEY_WINDOW].text));
+    assert_false(script_exists(&shared->server, keys[REDIS_KEY_CLOSED].text));
     jrig_close(&rig);
 }
 

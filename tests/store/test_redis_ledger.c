@@ -419,7 +419,8 @@ static void without_a_link_nothing_is_sent(void **state) {
         assert_false(redis_send_give_up(link, script_replied, &said, &admit->id));
         assert_false(redis_send_find_row(link, script_replied, &said, &admit->id));
         assert_false(
-            redis_send_find_place(link, script_replied, &said, &admit->id, &admit->number));
+            redis_send_find_place(link, script_replied, &said, &admit->id, &admit->number, ""));
+        assert_false(redis_send_pass(link, script_replied, &said, admit, 1));
         assert_false(redis_send_ping(link, script_replied, &said));
         assert_false(redis_send_probe(link, script_replied, &said));
     }

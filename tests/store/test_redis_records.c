@@ -262,7 +262,7 @@ static void keep_answer(struct shared *shared, struct remembered *kept,
 
 static bool is_kept(struct shared *shared, const struct remembered *kept) {
     struct redis_key keys[REDIS_NUMBER_KEYS];
-    redis_keys_of_number(&kept->asked.admit.number, &kept->asked.admit.triple, keys);
+    redis_keys_of_number(&kept->asked.admit.number, &kept->asked.admit.triple, "", keys);
     return script_exists(&shared->server, keys[REDIS_KEY_ANSWER].text);
 }
 
@@ -289,7 +289,7 @@ static void a_number_is_forgotten_among_many(void **state) {
     shared_open(shared);
     for (int i = 0; i < 4; i++)
         keep_answer(shared, &kept[i], i < 3 ? &number : &other);
-    redis_keys_of_number(&number, &kept[0].asked.admit.triple, keys);
+    redis_keys_of_number(&number, &kept[0].asked.admit.triple, "", keys);
     assert_true(script_exists(&shared->server, keys[REDIS_KEY_OWNER].text));
     redis_server_do(&shared->server, "EVAL %s 0",
                     "for i = 1, 5000 do redis.call('SET', 'x' .. i, i, 'EX', 600) end "

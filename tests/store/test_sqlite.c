@@ -3,7 +3,7 @@
  * sweep, leases on a clock that stands still, a file that cannot be written.
  */
 #include "money_rig.h"
-#include "store_rig.h"
+#include "sqlite_scene.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,89 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <sqlite3.h>
-
 #include "runtime/log.h"
-
-#define START_S 1800000000 /* where the clock that stands still begins */
-
-/* Every test has a directory and a file of its own. */
-struct scene {
-    struct rig rig;
-    struct rig_clock clock;
-    char folder[256];
-    char path[300];
-    char url[320];
-};
-
-static int setup(void **state) {
-    struct scene *scene = calloc(1, sizeof *scene);
-    rig_make_folder(scene->folder);
-    snprintf(scene->path, sizeof scene->path, "%s/store.db", scene->folder);
-    snprintf(scene->url, sizeof scene->url, "sqlite:%s", scene->path);
-    rig_clock_init(&scene->clock, START_S);
-    *state = scene;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct scene *scene = *state;
-    rig_remove_folder(scene->folder);
-    free(scene);
-    return 0;
-}
-
-static void open_scene(struct scene *scene) {
-    rig_open(&scene->rig, scene->url, &scene->clock.clock);
-}
-
-/* Beside the store, as any program could. */
-static sqlite3 *open_beside(const struct scene *scene) {
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(scene->path, &db), SQLITE_OK);
-    return db;
-}
-
-static void execute(sqlite3 *db, const char *sql) {
-    char *message = NULL;
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
-        fail_msg("%s: %s", sql, message);
-}
-
-/* The first column of the first row, "(null)" for NULL, "(none)" when there is no row. */
-static void ask(sqlite3 *db, const char *sql, const struct ledger_id *id, char text[64]) {
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    if (id)
-        sqlite3_bind_blob(statement, 1, id->bytes, sizeof id->bytes, SQLITE_STATIC);
-    strcpy(text, "(none)");
-    if (sqlite3_step(statement) == SQLITE_ROW) {
-        const unsigned char *value = sqlite3_column_text(statement, 0);
-        snprintf(text, 64, "%s", value ? (const char *)value : "(null)");
-    }
-    sqlite3_finalize(statement);
-}
-
-static void expect(const struct scene *scene, const char *sql, const struct ledger_id *id,
-                   const char *wanted) {
-    char text[64];
-    sqlite3 *db = open_beside(scene);
-    ask(db, sql, id, text);
-    sqlite3_close(db);
-    assert_string_equal(text, wanted);
-}
-
-static void expect_state(const struct scene *scene, const struct ledger_id *id,
-                         const char *wanted) {
-    expect(scene, "SELECT state FROM ledger WHERE id = ?1", id, wanted);
-}
-
-static void expect_refusal(const char *url, const char *phrase) {
-    struct complaint complaint = {""};
-    assert_null(store_open(&(struct store_settings){.url = url}, &clock_system, &complaint));
-    if (!strstr(complaint.text, phrase))
-        fail_msg("\"%s\" does not say \"%s\"", complaint.text, phrase);
-}
 
 /* The file */
 
@@ -170,7 +88,7 @@ static void what_is_not_ours_is_refused_and_left_alone(void **state) {
         {"PRAGMA user_version = 9; CREATE TABLE other (a)", "another program's"},
         {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 99; CREATE TABLE other (a)",
          "newer sanyao"},
-        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 3; CREATE TABLE other (a)",
+        {"PRAGMA application_id = 0x53595354; PRAGMA user_version = 4; CREATE TABLE other (a)",
          "no whole sanyao store"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -219,7 +137,7 @@ static void an_empty_file_is_taken(void **state) {
     close(fd);
     open_scene(scene);
     rig_close(&scene->rig);
-    expect(scene, "PRAGMA user_version", NULL, "3");
+    expect(scene, "PRAGMA user_version", NULL, "4");
 }
 
 static void a_relative_path_is_taken_as_it_is(void **state) {
@@ -591,6 +509,109 @@ static void a_lease_taken_in_vain_is_taken_back(void **state) {
     rig_close(rig);
 }
 
+/* Held for another attempt: not submitted yet. */
+static void hold(struct rig_settle *end, const struct rig_admit *asked) {
+    rig_end(end, asked, rig_answer("02", START_S));
+    end->settle.hold = true;
+}
+
+static void prepare_next(struct rig_admit *next, const struct rig_admit *first) {
+    rig_prepare(next, &first->admit.triple, FRESHNESS_ANY);
+    next->admit.after = first->admit.id;
+}
+
+static void a_lease_passed_on_in_vain_is_given_back(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit first;
+    struct rig_admit next;
+    struct rig_admit heir;
+    struct rig_settle end;
+    open_scene(scene);
+    for (int round = 0; round < 2; round++) {
+        triple = rig_digest();
+        rig_lead(rig, 0, &first, &triple);
+        rig_admit(rig, 1, &heir, &triple, FRESHNESS_ANY);
+        rig_barrier(rig, 1);
+        hold(&end, &first);
+        rig_settle(rig, 0, &end, STORE_DONE);
+        rig_clock_advance(&scene->clock, RIG_LEASE_MS / 2);
+        sqlite3 *other = open_beside(scene);
+        execute(other, "BEGIN EXCLUSIVE");
+        prepare_next(&next, &first);
+        rig_submit(rig, 0, &next);
+        rig_expect(rig, &next, STORE_AWAY);
+        execute(other, "COMMIT");
+        sqlite3_close(other);
+        assert_int_equal(heir.done, 0);
+        if (round == 0) {
+            /* It is the first one's still: another can come after it. */
+            prepare_next(&next, &first);
+            rig_submit(rig, 0, &next);
+            rig_expect(rig, &next, STORE_LEAD);
+            rig_end(&end, &next, rig_answer("01", START_S + 1));
+            rig_settle(rig, 0, &end, STORE_DONE);
+            rig_expect(rig, &heir, STORE_ANSWERED);
+            assert_string_equal(heir.admit.answer.status, "01");
+            continue;
+        }
+        /* And has the time that it had. */
+        rig_clock_advance(&scene->clock, RIG_LEASE_MS / 2 - 1);
+        rig_barrier(rig, 1);
+        assert_int_equal(heir.done, 0);
+        rig_clock_advance(&scene->clock, 1);
+        store_poke(rig->store);
+        rig_expect(rig, &heir, STORE_ANSWERED);
+        assert_false(heir.admit.collapsed);
+    }
+    rig_close(rig);
+}
+
+static void what_is_held_and_cannot_be_written_is_not_lost(void **state) {
+    struct scene *scene = *state;
+    struct rig *rig = &scene->rig;
+    struct digest triple = rig_digest();
+    struct rig_admit first;
+    struct rig_admit next;
+    struct rig_admit follower;
+    struct rig_settle end;
+    open_scene(scene);
+    for (int give_up = 0; give_up < 2; give_up++) {
+        triple = rig_digest();
+        rig_lead(rig, 0, &first, &triple);
+        rig_admit(rig, 1, &follower, &triple, FRESHNESS_ANY);
+        rig_barrier(rig, 1);
+        sqlite3 *other = open_beside(scene);
+        execute(other, "BEGIN EXCLUSIVE");
+        hold(&end, &first);
+        rig_settle(rig, 0, &end, STORE_AWAY);
+        assert_int_equal(follower.done, 0);
+        if (give_up) {
+            end.settle.hold = false;
+            end.done = 0;
+            rig_settle(rig, 0, &end, STORE_AWAY);
+            rig_expect(rig, &follower, STORE_ANSWERED);
+        }
+        execute(other, "COMMIT");
+        sqlite3_close(other);
+        if (!give_up) {
+            prepare_next(&next, &first);
+            rig_submit(rig, 0, &next);
+            rig_expect(rig, &next, STORE_LEAD);
+            assert_int_equal(follower.done, 0);
+            rig_end(&end, &next, rig_answer("01", START_S + 1));
+            rig_settle(rig, 0, &end, STORE_DONE);
+            rig_expect(rig, &follower, STORE_ANSWERED);
+        }
+        rig_barrier(rig, 0);
+        expect_state(scene, &first.admit.id, "settled");
+        assert_int_equal(rig_find(rig, 2, &triple, NULL), STORE_HIT);
+    }
+    rig_close(rig);
+    expect(scene, "SELECT count(*) FROM ledger WHERE state = 'reserved'", NULL, "0");
+}
+
 static void commit_soon(void *arg) {
     usleep(300 * 1000);
     execute(arg, "COMMIT");
@@ -813,65 +834,6 @@ static void closing_writes_what_waits(void **state) {
     expect(scene, "SELECT count(*) FROM answers", NULL, "1");
 }
 
-extern const char store_schema_1_sql[];
-
-static void a_store_of_version_1_is_brought_up_with_all_it_holds(void **state) {
-    struct scene *scene = *state;
-    struct digest triple = rig_digest();
-    struct rig_admit asked;
-    char sql[600];
-    char hex[DIGEST_SHORT_SIZE];
-    rig_prepare(&asked, &triple, FRESHNESS_ANY);
-    asked.admit.limit = (struct store_number_limit){1, 1000};
-    sqlite3 *db = open_beside(scene);
-    execute(db, store_schema_1_sql);
-    digest_short(&asked.admit.number, hex);
-    snprintf(sql, sizeof sql,
-             "INSERT INTO ledger (id, reserved_at_ms, settled_at_ms, client, credential, state, "
-             "number) VALUES (randomblob(16), %lld, 1, 'c', 'main', 'settled', x'%s')",
-             START_S * 1000LL, hex);
-    execute(db, sql);
-    execute(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 1");
-    sqlite3_close(db);
-    open_scene(scene);
-    rig_submit(&scene->rig, 0, &asked);
-    rig_expect(&scene->rig, &asked, STORE_CLOSED);
-    rig_close(&scene->rig);
-}
-
-extern const char store_schema_2_sql[];
-
-/* Calls of an older schema count as if they had always been counted. */
-static void what_a_store_of_version_2_holds_is_counted(void **state) {
-    static const char *const ends[] = {"'reserved', NULL", "'unknown', NULL", "'settled', 1",
-                                       "'settled', 0", "'released', 0"};
-    struct scene *scene = *state;
-    int64_t at_ms = clock_unix_ms(&clock_system);
-    char sql[600];
-    char hex[33];
-    sqlite3 *db = open_beside(scene);
-    execute(db, store_schema_1_sql);
-    execute(db, store_schema_2_sql);
-    for (int i = 0; i < 60; i++) {
-        struct ledger_id id = ledger_id_make(at_ms - i % 3 * INT64_C(86400000));
-        snprintf(sql, sizeof sql,
-                 "INSERT INTO ledger (id, reserved_at_ms, client, credential, package, state, "
-                 "billed, number) VALUES (x'%s', %lld, 'c%d', 'main', %s, %s, x'0011223344556677')",
-                 sodium_bin2hex(hex, sizeof hex, id.bytes, sizeof id.bytes), (long long)at_ms,
-                 i % 2, i % 4 ? "'p1'" : "NULL", ends[i % 5]);
-        execute(db, sql);
-    }
-    execute(db, "PRAGMA application_id = 1398362964; PRAGMA user_version = 2");
-    sqlite3_close(db);
-    for (int again = 0; again < 2; again++) {
-        open_scene(scene);
-        for (int day = 0; day < 3; day++)
-            money_assert_books(&scene->rig, at_ms - day * INT64_C(86400000));
-        assert_int_equal(money_counter(&scene->rig, "package", "p1"), 27);
-        rig_close(&scene->rig);
-    }
-}
-
 int main(void) {
     if (sodium_init() < 0)
         return 1;
@@ -899,12 +861,12 @@ int main(void) {
         SCENE(a_full_disk_fails_closed_and_loses_nothing),
         SCENE(a_transaction_that_needs_no_room_does_not_prove_a_disk_with_room),
         SCENE(a_lease_taken_in_vain_is_taken_back),
+        SCENE(a_lease_passed_on_in_vain_is_given_back),
+        SCENE(what_is_held_and_cannot_be_written_is_not_lost),
         SCENE(of_a_batch_that_is_not_written_nothing_of_money_stays),
         SCENE(while_the_file_is_locked_nothing_of_money_is_written),
         SCENE(a_recovered_call_counts_until_it_is_known_not_to),
         SCENE(closing_writes_what_waits),
-        SCENE(a_store_of_version_1_is_brought_up_with_all_it_holds),
-        SCENE(what_a_store_of_version_2_holds_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

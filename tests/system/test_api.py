@@ -220,6 +220,7 @@ def test_health_and_readiness_on_both_listeners(shared):
         ready = request("GET", "/readyz")
         assert ready.status == 200 and ready.json["balance"] == "unmetered"
         assert set(ready.json["checks"].values()) == {"ok"}
+        assert ready.json["breakers"] == []
 
 
 def test_it_is_not_ready_without_a_credential(start):

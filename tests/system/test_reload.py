@@ -246,6 +246,23 @@ def test_a_code_can_come_and_go(settings, sandbox, people):
     assert server.ask(person, "only-if-cached").json["source"] == "cache"
 
 
+def test_each_code_has_a_breaker(settings):
+    def breakers():
+        lines = settings.server.admin("GET", "/metrics").body.decode().splitlines()
+        return [line for line in lines if line.startswith("sanyao_breaker_state{")]
+
+    path = settings.write_secret("code", OTHER_APPCODE)
+    server = settings.start({})
+    first = ['sanyao_breaker_state{kind="provider",name="guide"} 0',
+             'sanyao_breaker_state{kind="credential",name="main"} 0']
+    assert breakers() == first
+    assert settings.reload(credentials=["second=" + path]) == 1
+    assert breakers() == first + ['sanyao_breaker_state{kind="credential",name="second"} 0']
+    assert settings.reload() == 1
+    assert breakers() == first
+    assert server.request("GET", "/readyz").json["breakers"] == []
+
+
 def test_another_upstream(settings, sandbox, two_codes, people):
     server = settings.start({"upstream": {"url": sandbox.url}}, UPSTREAM_URL=None)
     first, second = people.some(2)

@@ -110,7 +110,7 @@ FAILURES = [
 def test_the_leaders_failure_reaches_other_replicas(
     replicas, sandbox, people, behaviour, code, billed
 ):
-    group = replicas(3, **PATIENT)
+    group = replicas(3, UPSTREAM_RETRIES="0", **PATIENT)
     person = people.one()
     leader = lead(sandbox, group[0], person, **behaviour)
     followers = ask_on(group, person, 5)

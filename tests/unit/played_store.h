@@ -91,7 +91,8 @@ static void count(struct played *store, const char *scope, const char *name, int
     counter->counter.value += value;
 }
 
-static int64_t counted(struct played *store, const char *scope, const char *name) {
+__attribute__((unused)) static int64_t counted(struct played *store, const char *scope,
+                                               const char *name) {
     struct played_counter *counter = find_counter(store, scope, name);
     return counter != NULL ? counter->counter.value : 0;
 }
@@ -237,11 +238,11 @@ static const struct store_backend played_backend = {
     .add_counters = take_add,
 };
 
-static void hold(struct played *store) {
+__attribute__((unused)) static void hold(struct played *store) {
     store->held = true;
 }
 
-static void let_go(struct played *store) {
+__attribute__((unused)) static void let_go(struct played *store) {
     store->held = false;
     uv_async_send(&store->turn);
 }

@@ -26,6 +26,9 @@ struct world {
     struct credential credential;
     bool has_credential;
     char status[1][RESULT_STATUS_SIZE];
+    struct breaker_view breakers[2];
+    int breaker_count;
+    const char *instance; /* NULL: "host-1" */
     int64_t now_ms;
 };
 
@@ -45,6 +48,9 @@ static const char *look(struct world *world) {
         .credential_count = world->has_credential ? 1 : 0,
         .statuses = (const char(*)[RESULT_STATUS_SIZE])world->status,
         .status_count = world->status[0][0] != '\0' ? 1 : 0,
+        .breakers = world->breakers,
+        .breaker_count = world->breaker_count,
+        .instance = world->instance != NULL ? world->instance : "host-1",
         .known = world->known,
         .known_count = world->count,
         .now_ms = world->now_ms,
@@ -193,6 +199,108 @@ static void an_unheard_of_status_fires_once_a_day(void **state) {
     assert_string_equal(look(&world), "+status/299");
 }
 
+static struct world world_with_breaker(enum breaker_kind kind, enum breaker_state state) {
+    struct world world = world_of(100, 0);
+    world.breakers[0] = (struct breaker_view){.kind = kind, .name = "guide", .state = state};
+    world.breakers[1] = (struct breaker_view){.kind = BREAKER_PROVIDER, .name = "other"};
+    world.breaker_count = 2;
+    return world;
+}
+
+static void an_open_breaker_fires_till_it_was_closed_for_a_minute(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_PROVIDER, BREAKER_CLOSED);
+    struct breaker_view *guide = &world.breakers[0];
+    guide->for_ms = 5; /* it has never been open */
+    assert_string_equal(look(&world), "");
+    *guide = (struct breaker_view){.name = "guide", .state = BREAKER_OPEN, .opened = 1};
+    assert_string_equal(look(&world), "+breaker/host-1/provider/guide");
+    assert_string_equal(look(&world), "");
+    guide->state = BREAKER_HALF_OPEN;
+    assert_string_equal(look(&world), "");
+    guide->state = BREAKER_OPEN;
+    guide->opened = 2;
+    assert_string_equal(look(&world), "");
+    guide->state = BREAKER_CLOSED;
+    guide->for_ms = ALERT_CLOSED_MS - 1;
+    assert_string_equal(look(&world), "");
+    guide->for_ms = ALERT_CLOSED_MS;
+    assert_string_equal(look(&world), "-breaker/host-1/provider/guide");
+    assert_string_equal(look(&world), "");
+    guide->state = BREAKER_OPEN;
+    guide->opened = 3;
+    assert_string_equal(look(&world), "+breaker/host-1/provider/guide");
+}
+
+static void a_breaker_that_was_open_between_two_looks_fires(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_PROVIDER, BREAKER_CLOSED);
+    world.breakers[0].opened = 1;
+    world.breakers[0].for_ms = ALERT_CLOSED_MS;
+    assert_string_equal(look(&world), "");
+    world.breakers[0].opened = 2;
+    world.breakers[0].for_ms = 3;
+    assert_string_equal(look(&world), "+breaker/host-1/provider/guide");
+    assert_string_equal(look(&world), "");
+}
+
+static void a_credentials_breaker_says_nothing(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_CREDENTIAL, BREAKER_OPEN);
+    world.breakers[0].opened = 1;
+    assert_string_equal(look(&world), "");
+}
+
+static void a_breaker_is_its_own_processs(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_PROVIDER, BREAKER_OPEN);
+    look(&world);
+    world.instance = "host-12"; /* another one, of a name that begins alike */
+    assert_string_equal(look(&world), "+breaker/host-12/provider/guide");
+    world.breakers[0].state = BREAKER_CLOSED;
+    world.breakers[0].for_ms = ALERT_CLOSED_MS;
+    world.now_ms = NOW + ALERT_GONE_MS - 1;
+    assert_string_equal(look(&world), "-breaker/host-12/provider/guide");
+    world.now_ms = NOW + ALERT_GONE_MS; /* nobody has heard of the first since */
+    assert_string_equal(look(&world), "-breaker/host-1/provider/guide");
+}
+
+static void a_restart_does_not_resolve_it_at_once(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_PROVIDER, BREAKER_OPEN);
+    look(&world);
+    world.breakers[0].state = BREAKER_CLOSED;
+    world.breakers[0].for_ms = 10;
+    assert_string_equal(look(&world), "");
+    world.breakers[0].for_ms = ALERT_CLOSED_MS;
+    assert_string_equal(look(&world), "-breaker/host-1/provider/guide");
+    world.breakers[0].state = BREAKER_OPEN;
+    look(&world);
+    world.breaker_count = 0; /* nobody asks that provider any more */
+    assert_string_equal(look(&world), "-breaker/host-1/provider/guide");
+}
+
+static void the_longest_names_fit(void **state) {
+    (void)state;
+    struct world world = world_with_breaker(BREAKER_PROVIDER, BREAKER_OPEN);
+    char instance[75];
+    memset(instance, 'h', sizeof instance - 1);
+    instance[sizeof instance - 1] = '\0';
+    world.instance = instance;
+    memset(world.breakers[0].name, 'n', BREAKER_NAME_SIZE - 1);
+    const char *told = look(&world);
+    assert_int_equal(strlen(told), strlen("+breaker//provider/") + 74 + BREAKER_NAME_SIZE - 1);
+    assert_string_equal(alert_provider(&world.known[0].alert), world.breakers[0].name);
+    char *body = alert_encode(&world.known[0].alert);
+    struct alert read;
+    assert_true(alert_decode(body, &read));
+    assert_string_equal(read.subject, world.known[0].alert.subject);
+    char detail[ALERT_DETAIL_SIZE];
+    alert_detail(&read, detail);
+    assert_non_null(strstr(detail, "slow."));
+    free(body);
+}
+
 static struct alert full_alert(void) {
     return (struct alert){
         .kind = ALERT_PACKAGE,
@@ -296,6 +404,12 @@ int main(void) {
         cmocka_unit_test(upstream_contradicts_where_something_was_left),
         cmocka_unit_test(a_mark_that_becomes_another_moves_on),
         cmocka_unit_test(an_unheard_of_status_fires_once_a_day),
+        cmocka_unit_test(an_open_breaker_fires_till_it_was_closed_for_a_minute),
+        cmocka_unit_test(a_breaker_that_was_open_between_two_looks_fires),
+        cmocka_unit_test(a_credentials_breaker_says_nothing),
+        cmocka_unit_test(a_breaker_is_its_own_processs),
+        cmocka_unit_test(a_restart_does_not_resolve_it_at_once),
+        cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(a_document_is_read_as_it_was_written),
         cmocka_unit_test(what_is_shown_is_no_more_than_the_contract),
         cmocka_unit_test(the_audit_says_what_it_was_before),

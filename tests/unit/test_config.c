@@ -468,11 +468,18 @@ static void test_environment_refusals(void **state) {
         {"SANYAO_PORT_X_TCP=1", "SANYAO_PORT_X_TCP: no setting"},
         {"SANYAO_PORT_80_TCP_NAME=1", "SANYAO_PORT_80_TCP_NAME: no setting"},
         {"SANYAO_CONFIG_FILE=/a", "SANYAO_CONFIG_FILE: no setting"},
+        {"SANYAO_KEY_FILE=/a", "SANYAO_KEY_FILE: no setting"},
         {"SANYAO_=1", "SANYAO_: no setting"},
         {"SANYAO_BARE", "SANYAO_BARE: no setting"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_refused(NULL, ENVIRONMENT(cases[i].variable), cases[i].message);
+}
+
+/* A caller's key stands beside the settings of the commands that ask. */
+static void test_a_key_is_no_setting(void **state) {
+    (void)state;
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_KEY=anything")));
 }
 
 static void test_long_variable_name(void **state) {
@@ -753,6 +760,7 @@ int main(void) {
         TEST(test_which_settings_file),
         TEST(test_large_file),
         TEST(test_environment_refusals),
+        TEST(test_a_key_is_no_setting),
         TEST(test_long_variable_name),
         TEST(test_kubernetes_is_passed_over),
         TEST(test_ca_file_is_no_file_form),

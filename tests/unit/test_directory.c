@@ -24,6 +24,8 @@
 
 /* --- the clock, turned by hand --- */
 
+#define REFUSED_FOR_MS 60000
+
 static _Atomic int64_t test_now_ms;
 
 static int64_t read_clock(const struct clock *clock) {
@@ -39,6 +41,8 @@ struct house {
     uv_loop_t loop;
     struct played store;
     struct directory *directory;
+    void (*marked)(void *arg, const char *credential, enum credential_mark mark);
+    void *told;
     bool ended;
     int refreshes;
     int failures;
@@ -51,13 +55,15 @@ static void open_with(struct house *house, int64_t poll_ms, int64_t look_ms) {
         .loop = &house->loop,
         .clock = &test_clock,
         .store = &house->store.client,
+        .marked = house->marked,
+        .arg = house->told,
         .poll_ms = poll_ms,
         .look_ms = look_ms,
     };
-    const struct directory_credential credentials[] = {{"main", CODE}, {"second", CODE}};
+    const struct directory_credential credentials[] = {{"main", CODE, 0}, {"second", CODE, 0}};
     house->directory = directory_new(&parts, &complaint);
     assert_non_null(house->directory);
-    directory_set_credentials(house->directory, credentials, 2);
+    directory_set_credentials(house->directory, credentials, 2, REFUSED_FOR_MS);
 }
 
 static int set_up(void **state) {
@@ -478,11 +484,11 @@ static void a_marked_credential_is_no_line(void **state) {
 
 static void another_code_bears_no_mark(void **state) {
     struct house *house = *state;
-    const struct directory_credential credentials[] = {{"main", NEW_CODE}, {"second", CODE}};
+    const struct directory_credential credentials[] = {{"main", NEW_CODE, 0}, {"second", CODE, 0}};
     write_mark(&house->store, "main", CREDENTIAL_UNKNOWN, CODE);
     begin(house);
     assert_plan(house, ":second");
-    directory_set_credentials(house->directory, credentials, 2);
+    directory_set_credentials(house->directory, credentials, 2, REFUSED_FOR_MS);
     assert_plan(house, ":main :second");
 }
 
@@ -498,7 +504,7 @@ static void why_there_is_no_line_is_told(void **state) {
     refresh(house);
     assert_plan(house, "");
     assert_int_equal(directory_now(house->directory)->no_plan, FAILURE_PACKAGE_EXHAUSTED);
-    directory_set_credentials(house->directory, NULL, 0);
+    directory_set_credentials(house->directory, NULL, 0, REFUSED_FOR_MS);
     assert_plan(house, "");
     assert_int_equal(directory_now(house->directory)->no_plan, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
 }
@@ -575,6 +581,74 @@ static void one_mark_is_written_whoever_says_it(void **state) {
         "\"kind\":\"credential\",\"id\":\"main\",\"before\":null,\"after\":{\"id\":\"main\","
         "\"mark\":\"exhausted\",\"since\":\"2026-11-24T02:00:00Z\",\"appcode\":\"" CODE
         "\",\"left\":70}}");
+}
+
+/* Another one may be tried at a time: what it is refused for may be over. */
+static void a_refused_code_is_offered_again_after_a_while(void **state) {
+    struct house *house = *state;
+    write_mark(&house->store, "main", CREDENTIAL_ARREARS, CODE);
+    write_mark(&house->store, "second", CREDENTIAL_EXHAUSTED, CODE);
+    open_with(house, LONG_MS, 5);
+    refresh(house);
+    assert_plan(house, "");
+    test_now_ms += REFUSED_FOR_MS - 1;
+    refresh(house);
+    assert_plan(house, "");
+    test_now_ms += 1;
+    while (directory_now(house->directory)->plan->count == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_plan(house, ":main");
+
+    /* It is refused again, which is no news. */
+    directory_mark(house->directory, "main", CREDENTIAL_ARREARS);
+    while (directory_now(house->directory)->plan->count > 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_int_equal(mark_in(house, "main").since_ms, test_now_ms);
+    assert_int_equal(house->store.audit_count, 0);
+
+    /* It is taken. */
+    test_now_ms += REFUSED_FOR_MS;
+    directory_mark(house->directory, "second", CREDENTIAL_GOOD);
+    directory_mark(house->directory, "main", CREDENTIAL_GOOD);
+    while (mark_in(house, "main").mark != CREDENTIAL_GOOD)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    refresh(house);
+    assert_plan(house, ":main");
+    assert_int_equal(house->store.audit_count, 1);
+    assert_int_equal(mark_in(house, "second").mark, CREDENTIAL_EXHAUSTED);
+}
+
+struct told {
+    int count;
+    char last[LEDGER_NAME_SIZE];
+    enum credential_mark mark;
+};
+
+static void on_marked(void *arg, const char *credential, enum credential_mark mark) {
+    struct told *told = arg;
+    told->count++;
+    told->mark = mark;
+    snprintf(told->last, sizeof told->last, "%s", credential);
+}
+
+static void marks_that_come_and_go_are_told(void **state) {
+    struct house *house = *state;
+    house->marked = on_marked;
+    struct told told = {0};
+    house->told = &told;
+    write_mark(&house->store, "main", CREDENTIAL_EXHAUSTED, CODE);
+    write_mark(&house->store, "second", CREDENTIAL_ARREARS, NEW_CODE);
+    begin(house);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.last, "main");
+    assert_int_equal(told.mark, CREDENTIAL_EXHAUSTED);
+    refresh(house);
+    assert_int_equal(told.count, 1);
+    write_mark(&house->store, "main", CREDENTIAL_GOOD, CODE);
+    refresh(house);
+    assert_int_equal(told.count, 2);
+    assert_string_equal(told.last, "main");
+    assert_int_equal(told.mark, CREDENTIAL_GOOD);
 }
 
 static void an_unmetered_credential_has_nothing_left_to_tell(void **state) {
@@ -904,6 +978,8 @@ int main(void) {
         HOUSE_TEST(why_there_is_no_line_is_told),
         HOUSE_TEST(when_all_is_removed_it_is_unmetered_again),
         HOUSE_TEST(one_mark_is_written_whoever_says_it),
+        HOUSE_TEST(a_refused_code_is_offered_again_after_a_while),
+        HOUSE_TEST(marks_that_come_and_go_are_told),
         HOUSE_TEST(an_unmetered_credential_has_nothing_left_to_tell),
         HOUSE_TEST(who_is_not_configured_is_not_marked),
         HOUSE_TEST(of_two_replicas_one_writes_the_mark),

@@ -92,10 +92,49 @@ static void it_agrees_with_a_plain_table(void **state) {
     lease_table_free(&table);
 }
 
+static void expect_holder(const struct lease *lease, uint8_t holder, int64_t ends_at) {
+    assert_int_equal(lease->holder.bytes[0], holder);
+    assert_int_equal(lease->ends_at, ends_at);
+}
+
+static void a_lease_is_passed_on_and_given_back(void **state) {
+    (void)state;
+    static const int64_t ends[] = {50, 10, 70, 30};
+    const struct ledger_id next = {{99}};
+    struct lease_table table;
+    struct store_op op = {0};
+    assert_true(lease_table_init(&table));
+    for (unsigned n = 0; n < sizeof ends / sizeof ends[0]; n++)
+        assert_non_null(take(&table, n + 1, ends[n]));
+    struct lease *lease = find(&table, 2);
+    assert_false(lease_give_back(&table, lease));
+    op_list_add(&lease->followers, &op);
+    lease_pass(&table, lease, &next, 60, 2);
+    expect_order(&table);
+    expect_holder(lease, 99, 60);
+    assert_int_equal(lease->batch, 2);
+    assert_ptr_equal(table.first, find(&table, 4));
+    assert_ptr_equal(table.last, find(&table, 3));
+
+    assert_true(lease_give_back(&table, lease));
+    expect_order(&table);
+    expect_holder(lease, 2, 10);
+    assert_ptr_equal(table.first, lease);
+    assert_int_not_equal(lease->batch, 2);
+    assert_false(lease_give_back(&table, lease));
+    assert_ptr_equal(op_list_take(&lease->followers), &op);
+
+    lease_pass(&table, lease, &next, 100, 3);
+    expect_order(&table);
+    assert_ptr_equal(table.last, lease);
+    lease_table_free(&table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_to_end_is_first),
         cmocka_unit_test(a_new_lease_has_no_followers),
+        cmocka_unit_test(a_lease_is_passed_on_and_given_back),
         cmocka_unit_test(it_agrees_with_a_plain_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

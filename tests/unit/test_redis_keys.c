@@ -26,13 +26,19 @@ static void keys_of_a_number_have_their_form(void **state) {
     const struct digest triple = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xff, 0xfe}};
     struct redis_key keys[REDIS_NUMBER_KEYS];
     char text[REDIS_TRIPLE_TEXT + 1];
-    redis_keys_of_number(&number, &triple, keys);
+    redis_keys_of_number(&number, &triple, "", keys);
     assert_key(&keys[REDIS_KEY_ANSWER], "{-_-_AwQFBgc}AAECAwQFBgcICQoLDA3__g");
     assert_key(&keys[REDIS_KEY_LEASE], "{-_-_AwQFBgc}lAAECAwQFBgcICQoLDA3__g");
     assert_key(&keys[REDIS_KEY_WINDOW], "{-_-_AwQFBgc}w");
     assert_key(&keys[REDIS_KEY_CLOSED], "{-_-_AwQFBgc}c");
     assert_key(&keys[REDIS_KEY_OWNER], "{-_-_AwQFBgc}o");
     assert_int_equal(keys[REDIS_KEY_ANSWER].size, 35);
+    redis_keys_of_number(&number, &triple, "a-provider-s-own", keys);
+    assert_key(&keys[REDIS_KEY_ANSWER], "{-_-_AwQFBgc}AAECAwQFBgcICQoLDA3__g");
+    assert_key(&keys[REDIS_KEY_LEASE], "{-_-_AwQFBgc}lAAECAwQFBgcICQoLDA3__g");
+    assert_key(&keys[REDIS_KEY_WINDOW], "{-_-_AwQFBgc}wa-provider-s-own");
+    assert_key(&keys[REDIS_KEY_CLOSED], "{-_-_AwQFBgc}ca-provider-s-own");
+    assert_key(&keys[REDIS_KEY_OWNER], "{-_-_AwQFBgc}o");
     redis_triple_text(&triple, text);
     assert_string_equal(text, "AAECAwQFBgcICQoLDA3__g");
 }
@@ -46,7 +52,7 @@ static void keys_of_a_number_share_its_hash_tag(void **state) {
         struct redis_key keys[REDIS_NUMBER_KEYS];
         randombytes_buf(&number, sizeof number);
         randombytes_buf(&triple, sizeof triple);
-        redis_keys_of_number(&number, &triple, keys);
+        redis_keys_of_number(&number, &triple, &"a-provider-s-own"[round % 17], keys);
         for (size_t i = 0; i < COUNT(keys); i++) {
             assert_int_equal(keys[i].size, strlen(keys[i].text));
             assert_memory_equal(keys[i].text, keys[0].text, 13);
@@ -65,12 +71,12 @@ static void only_the_ledger_s_part_of_a_number_counts(void **state) {
     const struct digest triple = {{4}};
     struct redis_key one[REDIS_NUMBER_KEYS] = {0};
     struct redis_key other[REDIS_NUMBER_KEYS] = {0};
-    redis_keys_of_number(&number, &triple, one);
+    redis_keys_of_number(&number, &triple, "", one);
     number.bytes[8] = 1;
-    redis_keys_of_number(&number, &triple, other);
+    redis_keys_of_number(&number, &triple, "", other);
     assert_memory_equal(one, other, sizeof one);
     number.bytes[7] = 1;
-    redis_keys_of_number(&number, &triple, other);
+    redis_keys_of_number(&number, &triple, "", other);
     assert_string_not_equal(one[0].text, other[0].text);
 }
 
@@ -153,7 +159,7 @@ static void answers_are_found_by_their_keys(void **state) {
         char pattern[REDIS_PATTERN_SIZE];
         randombytes_buf(&number, sizeof number);
         randombytes_buf(&triple, sizeof triple);
-        redis_keys_of_number(&number, &triple, keys);
+        redis_keys_of_number(&number, &triple, &"a-provider-s-own"[round % 17], keys);
         redis_pattern_of_number(&number, pattern);
         assert_int_equal(strlen(pattern), 14);
         assert_memory_equal(pattern, keys[0].text, 13);

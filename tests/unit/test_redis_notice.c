@@ -13,6 +13,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define HEAD_SIZE    40
+#define NEXT_SIZE    24
 
 static const struct redis_notice ordinary = {
     .stored = true,
@@ -43,6 +44,8 @@ static void assert_same(const struct redis_notice *a, const struct redis_notice 
     assert_memory_equal(&a->call, &b->call, sizeof a->call);
     assert_memory_equal(&a->triple, &b->triple, sizeof a->triple);
     assert_int_equal(a->failure, b->failure);
+    assert_memory_equal(&a->next, &b->next, sizeof a->next);
+    assert_int_equal(a->lease_ms, b->lease_ms);
     assert_string_equal(a->answer.status, b->answer.status);
     assert_string_equal(a->answer.msg, b->answer.msg);
     assert_string_equal(a->answer.mobile_type, b->answer.mobile_type);
@@ -80,6 +83,13 @@ static struct redis_notice bare(enum redis_notice_kind kind, enum failure failur
     return notice;
 }
 
+static struct redis_notice passed(int64_t lease_ms) {
+    struct redis_notice notice = bare(REDIS_NOTICE_PASSED, FAILURE_NONE);
+    memset(notice.next.bytes, 0xab, sizeof notice.next.bytes);
+    notice.lease_ms = lease_ms;
+    return notice;
+}
+
 static void a_notice_has_its_form(void **state) {
     (void)state;
     uint8_t bytes[1 + REDIS_NOTICE_SIZE];
@@ -99,6 +109,13 @@ static void a_notice_has_its_form(void **state) {
     assert_int_equal(bytes[0], 1);
     assert_int_equal(bytes[2], 0);
     assert_memory_equal(bytes + HEAD_SIZE, answer, answer_size);
+
+    static const uint8_t lease[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct redis_notice next = passed(0x0102030405060708);
+    assert_int_equal(encode(&next, bytes), HEAD_SIZE + NEXT_SIZE);
+    assert_int_equal(bytes[2], 7);
+    assert_memory_equal(bytes + HEAD_SIZE, next.next.bytes, 16);
+    assert_memory_equal(bytes + HEAD_SIZE + 16, lease, sizeof lease);
 }
 
 static void every_kind_goes_there_and_back(void **state) {
@@ -114,6 +131,13 @@ static void every_kind_goes_there_and_back(void **state) {
     }
     notice = bare(REDIS_NOTICE_WITHDRAWN, FAILURE_NONE);
     notice.sender = 0;
+    assert_round_trip(&notice);
+    notice = bare(REDIS_NOTICE_HELD, FAILURE_NONE);
+    notice.stored = true;
+    assert_round_trip(&notice);
+    notice = passed(0x0102030405060708);
+    assert_round_trip(&notice);
+    notice = passed(0);
     assert_round_trip(&notice);
 }
 
@@ -133,9 +157,9 @@ static void the_longest_answer_fits(void **state) {
 
 static void what_is_cut_short_is_refused(void **state) {
     (void)state;
-    const struct redis_notice notices[] = {ordinary,
-                                           bare(REDIS_NOTICE_FAILED, FAILURE_UPSTREAM_TIMEOUT),
-                                           bare(REDIS_NOTICE_WITHDRAWN, FAILURE_NONE)};
+    const struct redis_notice notices[] = {
+        ordinary, bare(REDIS_NOTICE_FAILED, FAILURE_UPSTREAM_TIMEOUT),
+        bare(REDIS_NOTICE_WITHDRAWN, FAILURE_NONE), passed(60000)};
     for (size_t i = 0; i < COUNT(notices); i++) {
         uint8_t bytes[1 + REDIS_NOTICE_SIZE];
         struct redis_notice read;
@@ -155,6 +179,11 @@ static void what_has_more_than_it_should_is_refused(void **state) {
     assert_false(decode(bytes, encode(&failed, bytes) + 1, &read));
     memset(bytes, 0, sizeof bytes);
     assert_false(decode(bytes, encode(&ordinary, bytes) + 1, &read));
+    struct redis_notice next = passed(60000);
+    memset(bytes, 0, sizeof bytes);
+    assert_false(decode(bytes, encode(&next, bytes) + 1, &read));
+    next = passed(-1);
+    assert_false(decode(bytes, encode(&next, bytes), &read));
 }
 
 static void what_is_not_known_is_refused(void **state) {
@@ -177,8 +206,9 @@ static void what_is_not_known_is_refused(void **state) {
             size_t size = encode(&failed, bytes);
             bytes[cases[i].at] = (uint8_t)value;
             bool known = value >= cases[i].least && value <= cases[i].most;
-            /* Without an answer behind it it is none that says it has one. */
-            if (cases[i].at == 2 && value == REDIS_NOTICE_ANSWERED)
+            /* Without what it says it has behind it it is none. */
+            if (cases[i].at == 2 &&
+                (value == REDIS_NOTICE_ANSWERED || value == REDIS_NOTICE_PASSED))
                 known = false;
             if (decode(bytes, size, &read) != known)
                 fail_msg("byte %zu is %d", cases[i].at, value);

@@ -85,6 +85,9 @@ static void every_kind_has_words(void **state) {
         {{.kind = ALERT_STORE, .subject = "host-1", .resolved_at_ms = INT64_C(1795572000000)},
          "已恢复",
          "至：2026-11-25 10:00:00"},
+        {{.kind = ALERT_BREAKER, .subject = "host-1/provider/guide", .firing = true},
+         "上游 guide 调用异常，已熔断",
+         "- 上游：guide\n- 实例：host-1\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct webhook_message message;

@@ -3,9 +3,12 @@
 -- KEYS  answer, lease, window, closed, owner
 -- ARGV  1 the call's id   2 lease, ms   3 most calls in the window, 0: any number   4 window, ms
 --       5 '1': infer      6 the triple  7 the kept answer that does not do; '*': none does
+--       8 the call whose lease is held for this one, '': none
 --
 -- Returns {'wait', holder, ms left} | {'kept', answer} | {'inferred', proven at, Unix s}
---       | {'closed', ms left} | {'lead'}. Only the last writes anything.
+--       | {'closed', ms left} | {'lead'} | {'next'}. Only the last two write anything.
+--       'next': it may be made when the lease was passed to it (pass.lua), which stays as it is till
+--       then: what comes between may be refused.
 local id, lease_ms = ARGV[1], ARGV[2]
 local most, window_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -13,18 +16,19 @@ local holder = redis.call('GET', KEYS[2])
 if holder == id then
   return {'lead'}
 end
-if holder then
+local follows = holder and holder == ARGV[8]
+if holder and not follows then
   return {'wait', holder, redis.call('PTTL', KEYS[2])}
 end
 
-if ARGV[7] ~= '*' then
+if ARGV[7] ~= '*' and not follows then
   local kept = redis.call('GET', KEYS[1])
   if kept and kept ~= ARGV[7] then
     return {'kept', kept}
   end
 end
 
-if ARGV[5] == '1' then
+if ARGV[5] == '1' and not follows then
   local owner = redis.call('GET', KEYS[5])
   if owner and string.sub(owner, 1, 16) ~= ARGV[6] then
     return {'inferred', tonumber(string.sub(owner, 17))}
@@ -49,6 +53,9 @@ if most > 0 then
   redis.call('ZADD', KEYS[3], string.format('%.0f', now), id)
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.sub(begin, 2))
   redis.call('PEXPIRE', KEYS[3], window_ms)
+end
+if follows then
+  return {'next'}
 end
 redis.call('SET', KEYS[2], id, 'PX', lease_ms)
 return {'lead'}

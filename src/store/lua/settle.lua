@@ -7,6 +7,7 @@
 --       7 the triple       8 '1': the number is this triple's, '0': it is not, '': says nothing
 --       9 how long it is proven, ms     10 checked at, Unix s   11 close the number, ms, '0': do not
 --      12 ms since it was settled       13 the notice, '': none  14 the channel
+--      15 '1': the lease stays with the call, if it has it
 --
 -- Returns 1 when the answer was stored: a newer one is never replaced.
 local id = ARGV[1]
@@ -68,7 +69,7 @@ end
 if ARGV[2] == '1' then
   redis.call('ZREM', KEYS[3], id)
 end
-if redis.call('GET', KEYS[2]) == id then
+if ARGV[15] ~= '1' and redis.call('GET', KEYS[2]) == id then
   redis.call('DEL', KEYS[2])
 end
 if ARGV[13] ~= '' then
