@@ -288,7 +288,14 @@ static bool read_headings(struct batch_input *input, struct complaint *complaint
     if (input->too_long || !take_text(input, &size))
         return complain(complaint, "the file's first row is neither UTF-8 nor GBK text");
     struct csv csv = csv_over(input->text, size);
-    return csv_next(&csv, &row, complaint) == CSV_ROW && take_headings(input, &row, complaint);
+    switch (csv_next(&csv, &row, complaint)) {
+    case CSV_ROW:
+        return take_headings(input, &row, complaint);
+    case CSV_END: /* a byte order mark where none should be */
+        return complain(complaint, "the file's first row has no headings");
+    default:
+        return false;
+    }
 }
 
 /* --- the file --- */

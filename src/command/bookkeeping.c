@@ -179,10 +179,10 @@ static void on_noted(struct store_op *op) {
     free(note);
 }
 
-void bookkeeping_note_reload(struct bookkeeping *books, const cJSON *changes) {
+void bookkeeping_note_reload(struct bookkeeping *books, const char *token, const cJSON *changes) {
     const struct audit_entry entry = {
         .at_ms = clock_unix_ms(&clock_system),
-        .token = "signal",
+        .token = token,
         .action = "reload",
         .kind = "settings",
         .id = "",

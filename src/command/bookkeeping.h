@@ -39,9 +39,9 @@ bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store 
 /* Other settings, whose AppCodes may be others. All marks are taken away: something has changed. */
 void bookkeeping_set_config(struct bookkeeping *books, struct config *config);
 
-/* A line in the audit: the process took other settings on a signal. That it could not be written is
- * only logged. */
-void bookkeeping_note_reload(struct bookkeeping *books, const cJSON *changes);
+/* A line in the audit: the process took other settings, as `token` made it: "signal" or "file".
+ * That it could not be written is only logged. */
+void bookkeeping_note_reload(struct bookkeeping *books, const char *token, const cJSON *changes);
 
 /* Nothing of it may be used any more, and all readers are detached. Turns the loop until what is
  * still to be written is. */

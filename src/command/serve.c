@@ -15,6 +15,7 @@
 
 #include "command/bookkeeping.h"
 #include "command/command.h"
+#include "command/secret_watch.h"
 #include "http/admin.h"
 #include "http/audit_routes.h"
 #include "http/balance_route.h"
@@ -38,6 +39,7 @@
 #define ADMIN_CONNECTIONS    128
 #define ADMIN_IDLE_TIMEOUT_S 60
 #define LISTENERS_MAX        16
+#define CLOCK_LOOK_MS        1000
 
 static const struct route admin_routes[] = {
     {"GET", "/healthz", system_healthz, 0, NULL},
@@ -82,16 +84,19 @@ struct serve {
     uv_loop_t loop;
     uv_async_t on_ended;
     uv_timer_t drain_limit;
+    uv_timer_t clock_look;
+    struct secret_watch secrets;
     uv_signal_t signals[3];
 };
 
 /* --- the end --- */
 
 /* A second signal, or the end of patience: what is under way is found as `unknown` at the next
- * start. */
+ * start. Like _exit(), for which ThreadSanitizer would want all threads joined: those that have
+ * ended by now, and others never will. */
 static void end_at_once(const char *why) {
     log_warn("ended at once", LOG_TEXT("why", why));
-    _exit(1);
+    quick_exit(1);
 }
 
 static void on_drain_limit(uv_timer_t *timer) {
@@ -140,6 +145,7 @@ static void log_config_warnings(const struct config *config) {
 /* For what keeps a copy of settings of its own; after each reload. */
 static void on_settings_changed(struct serve *serve) {
     bookkeeping_set_config(&serve->books, serve->config);
+    secret_watch_set(&serve->secrets, serve->config);
 }
 
 /* Takes the reference. When it returns, no new question is answered by the old ones. */
@@ -171,11 +177,15 @@ static bool reload(void *arg, cJSON **changes_owned, struct complaint *complaint
         *changes_owned = config_changes(serve->config, config);
         taken = *changes_owned != NULL || complain(complaint, "no memory for the changes");
     }
-    if (taken)
-        take_config(serve, config);
-    else
+    if (!taken) {
         config_release(config);
-    return taken;
+        return false;
+    }
+    /* Whoever asks for a reload has seen to the clock, too, if that was what was wrong. */
+    clock_take();
+    store_poke(serve->store);
+    take_config(serve, config);
+    return true;
 }
 
 static void on_reload_signal(uv_signal_t *handle, int number) {
@@ -188,8 +198,56 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
         return;
     }
     log_info("settings reloaded", LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
-    bookkeeping_note_reload(&serve->books, changes);
+    bookkeeping_note_reload(&serve->books, "signal", changes);
     cJSON_Delete(changes);
+}
+
+/* --- other secrets --- */
+
+/* Other files with the same in them change nothing, and nobody needs to be told. */
+static void take_secrets(struct serve *serve, struct config *config, const cJSON *changes,
+                         const char *kept) {
+    if (kept[0] != '\0')
+        log_warn("a file holds another value, and only a restart can take it",
+                 LOG_TEXT("settings", kept));
+    if (cJSON_GetArraySize(changes) == 0) {
+        secret_watch_set(&serve->secrets, config);
+        config_release(config);
+    } else {
+        take_config(serve, config);
+        log_info("settings reloaded, since a file of a secret changed",
+                 LOG_NUMBER("changes", cJSON_GetArraySize(changes)));
+        bookkeeping_note_reload(&serve->books, "file", changes);
+    }
+}
+
+/* As on SIGHUP, but that a secret which only a restart can take holds up no other. */
+static void on_secrets_changed(void *arg) {
+    struct serve *serve = arg;
+    struct complaint complaint = {""};
+    struct complaint kept = {""};
+    if (atomic_load(&serve->draining))
+        return;
+    struct config *config = config_load(serve->path, environ, &complaint);
+    bool good = config != NULL && (config_keep_secrets(serve->config, config, &kept) ||
+                                   complain(&complaint, "no memory for the settings"));
+    cJSON *changes = NULL;
+    good = good && config_can_reload(serve->config, config, &complaint) &&
+           ((changes = config_changes(serve->config, config)) != NULL ||
+            complain(&complaint, "no memory for the changes"));
+    if (good) {
+        take_secrets(serve, config, changes, kept.text);
+        cJSON_Delete(changes);
+        return;
+    }
+    config_release(config);
+    log_error("a file of a secret changed, and the settings were not reloaded; the old ones go on",
+              LOG_TEXT("reason", complaint.text));
+}
+
+static void on_clock_look(uv_timer_t *timer) {
+    (void)timer;
+    clock_follow();
 }
 
 /* --- the beginning --- */
@@ -347,6 +405,9 @@ static void start_loop(struct serve *serve) {
     uv_loop_init(&serve->loop);
     uv_async_init(&serve->loop, &serve->on_ended, on_worker_ended);
     uv_timer_init(&serve->loop, &serve->drain_limit);
+    uv_timer_init(&serve->loop, &serve->clock_look);
+    uv_timer_start(&serve->clock_look, on_clock_look, CLOCK_LOOK_MS, CLOCK_LOOK_MS);
+    secret_watch_init(&serve->secrets, &serve->loop, on_secrets_changed, serve);
     serve->on_ended.data = serve;
     for (int i = 0; i < 3; i++) {
         uv_signal_init(&serve->loop, &serve->signals[i]);
@@ -370,6 +431,7 @@ static bool open_store(struct serve *serve, struct complaint *complaint) {
         .journal_keep_ms = config->journal_keep_ms,
         .timeout_ms = config->store_timeout_ms,
         .number_window_ms = config->number_limit_window_ms,
+        .hear = clock_hear,
     };
     serve->store = store_open(&settings, &clock_system, complaint);
     if (serve->store == NULL)
@@ -407,6 +469,7 @@ static void free_parts(struct serve *serve) {
     free(serve->workers);
     stop_admin(serve);
     bookkeeping_end(&serve->books);
+    secret_watch_end(&serve->secrets);
     uv_walk(&serve->loop, close_handle, NULL);
     uv_run(&serve->loop, UV_RUN_DEFAULT);
     uv_loop_close(&serve->loop);
@@ -425,10 +488,12 @@ static int run(struct config *config, const char *path, struct complaint *compla
     log_config_warnings(config);
     start_loop(&serve);
     bool started = start(&serve, complaint);
-    if (started)
+    if (started) {
+        secret_watch_set(&serve.secrets, config);
         log_info("ready");
-    else
+    } else {
         drain(&serve);
+    }
     if (started || serve.worker_count > 0)
         uv_run(&serve.loop, UV_RUN_DEFAULT);
     free_parts(&serve);

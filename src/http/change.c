@@ -107,8 +107,10 @@ static void on_known_again(void *arg, bool read) {
 /* Also where it could not be read: it was written, and a new key is told only once. What has no
  * document may have taken marks away, which is in force by then, too. */
 static void on_in_force(void *arg, bool read) {
-    (void)read;
-    finish(arg, true);
+    struct change *change = arg;
+    if (!read && change->write.id != NULL)
+        directory_note_written(change->service->directory, &change->write);
+    finish(change, true);
 }
 
 static void on_written(struct store_op *op) {

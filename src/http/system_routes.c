@@ -1,5 +1,6 @@
 #include "http/system_routes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "http/response.h"
@@ -11,6 +12,7 @@ extern const char openapi_yaml[];
 extern const size_t openapi_yaml_size;
 
 #define JSON_TYPE    "application/json; charset=utf-8"
+#define CLOCK_FAR_S  10
 #define METRICS_SIZE ((size_t)32 * 1024)
 #define READY_SIZE   ((size_t)8 * 1024) /* with every breaker open */
 
@@ -69,6 +71,19 @@ static void add_breakers(struct text *json, const struct breaker_board *board) {
     text_add(json, "]");
 }
 
+/* It stops nothing: calls are made and counted by the time that is kept. */
+static void add_clock(struct text *json) {
+    char found[96];
+    struct text text = text_over(found, sizeof found);
+    int64_t apart_s = clock_apart_ms() / 1000;
+    int64_t store_s = clock_store_apart_ms() / 1000;
+    bool ours = llabs(apart_s) >= CLOCK_FAR_S;
+    if (ours || llabs(store_s) >= CLOCK_FAR_S)
+        text_addf(&text, "the clock of %s is %lld s ahead of the time that is kept",
+                  ours ? "this machine" : "the store", (long long)(ours ? apart_s : store_s));
+    add_check(json, "clock", text.size > 0 ? found : "ok");
+}
+
 void system_readyz(struct request *request, struct service *service) {
     const struct directory_snapshot *snapshot = service->clients != NULL
                                                     ? directory_read(service->clients)
@@ -86,6 +101,7 @@ void system_readyz(struct request *request, struct service *service) {
               ready ? "ready" : "not_ready", draining ? "draining" : "ok");
     add_check(&json, "store", store_works ? "ok" : store_says.text);
     add_check(&json, "credential", credential);
+    add_clock(&json);
     text_addf(&json, "},\"balance\":\"%s\"", balance_state(snapshot));
     add_breakers(&json, service->breakers);
     text_add(&json, "}\n");
@@ -100,6 +116,12 @@ void system_metrics(struct request *request, struct service *service) {
     struct text text = text_over(body, sizeof body);
     metrics_print(service->metrics, service->metrics_rows, &text);
     breaker_print(service->breakers, &text);
+    metrics_print_seconds("sanyao_clock_offset_seconds",
+                          "How far this machine's clock is ahead of the time that is kept",
+                          clock_apart_ms(), &text);
+    metrics_print_seconds("sanyao_store_clock_offset_seconds",
+                          "How far a shared store's clock is ahead of the time that is kept",
+                          clock_store_apart_ms(), &text);
     request_answer(
         request, MHD_HTTP_OK,
         response_new(request, "text/plain; version=0.0.4; charset=utf-8", body, text.size));

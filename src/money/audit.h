@@ -10,8 +10,8 @@
 #include <cjson/cJSON.h>
 
 struct audit_entry {
-    int64_t at_ms;       /* Unix */
-    const char *token;   /* 8 hex of the admin token's hash; "signal"; "service": by itself */
+    int64_t at_ms;     /* Unix */
+    const char *token; /* 8 hex of the admin token's hash; "signal"; "file"; "service": by itself */
     const char *action;  /* "create", "change", "remove", "rotate", "reload", "forget", … */
     const char *kind;    /* of document, or "settings", "answers" */
     const char *id;      /* of the document; empty: none */

@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -334,6 +335,29 @@ void directory_refresh(struct directory *directory, void (*done)(void *arg, bool
     }
     directory->wanted = true;
     directory_go_on(directory);
+}
+
+/* As if it had been read, but for what others may have written before it: the next read is of all.
+ */
+void directory_note_written(struct directory *directory, const struct store_write_document *write) {
+    const struct store_document *known = directory_document(directory, write->kind, write->id);
+    struct store_document document = {.kind = write->kind, .version = write->version};
+    bool in_time = directory->version >= 0 && directory->restoring < 0;
+    if (!in_time || (known != NULL && known->version >= write->version))
+        return;
+    snprintf(document.id, sizeof document.id, "%s", write->id);
+    document.body_owned = strdup(write->body);
+    if (document.body_owned == NULL || !grow_documents(directory, 1)) {
+        free(document.body_owned);
+        log_error("no memory for what was written; it is in force when it can be read");
+        return;
+    }
+    keep_document(directory, &document);
+    if (directory->version < write->version) {
+        directory->version = write->version;
+        directory->whole = true;
+    }
+    directory_publish(directory);
 }
 
 void directory_poke(struct directory *directory) {

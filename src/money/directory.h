@@ -111,7 +111,11 @@ void directory_each(const struct directory *directory, enum store_document_kind 
  * the store is away. */
 void directory_refresh(struct directory *directory, void (*done)(void *arg, bool read), void *arg);
 
-/* The same, without a call back. Any thread. */
+/* What was written through another way and could not be read behind it: known from now on. Nothing
+ * happens where it, or something newer, was read meanwhile. Main loop. */
+void directory_note_written(struct directory *directory, const struct store_write_document *write);
+
+/* The same as directory_refresh, without a call back. Any thread. */
 void directory_poke(struct directory *directory);
 
 /*
@@ -135,6 +139,7 @@ struct directory_reader *directory_attach(struct directory *directory, uv_loop_t
 /* The loop must run once more. */
 void directory_detach(struct directory_reader *reader);
 
-/* On the worker's thread; borrowed until the loop's next turn. A plan may be retained. */
-const struct directory_snapshot *directory_read(const struct directory_reader *reader);
+/* The newest there is, also where `changed` was not called yet. On the worker's thread; borrowed
+ * until the loop's next turn. A plan may be retained. */
+const struct directory_snapshot *directory_read(struct directory_reader *reader);
 struct directory *directory_of(const struct directory_reader *reader);

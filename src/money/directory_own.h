@@ -40,6 +40,7 @@ struct directory_reader {
     struct directory_reader *next;
     uv_async_t wake;
     struct directory_snapshot *snapshot;
+    struct directory_held *held; /* older ones, until the loop's next turn */
     void (*changed)(void *arg);
     void *arg;
 };
@@ -115,8 +116,9 @@ struct directory {
     struct directory_look look;
     struct directory_snapshot *retired; /* until the loop's next turn */
 
-    uv_mutex_t mutex;               /* guards what follows */
-    struct directory_snapshot *now; /* only the main loop changes it */
+    uv_mutex_t mutex; /* guards what follows */
+    /* Only the main loop changes it, and whoever compares it needs no mutex. */
+    _Atomic(struct directory_snapshot *) now;
     struct directory_reader *readers;
     struct directory_task *told; /* marks that came from other threads */
     bool poked;

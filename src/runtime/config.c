@@ -78,11 +78,39 @@ static bool take_text(struct config_loader *loader, size_t i, const char *path, 
     return !is_secret || !secret->exposed || config_warn_exposed(loader, setting->key, path);
 }
 
+/* How it was before it was read: what changes in between is seen as a change. */
+static bool remember(struct config_loader *loader, const char *path) {
+    struct config *config = loader->config;
+    size_t count = (size_t)config->secret_file_count;
+    struct config_secret_file *files =
+        realloc(config->secret_files, (count + 1) * sizeof *config->secret_files);
+    if (files == NULL)
+        return no_memory(loader->complaint);
+    config->secret_files = files;
+    files[count].path = strdup(path);
+    files[count].mark = secret_mark_of(path);
+    if (files[count].path == NULL)
+        return no_memory(loader->complaint);
+    config->secret_file_count++;
+    return true;
+}
+
+bool config_read_secret(struct config_loader *loader, const char *path, struct secret *secret,
+                        enum secret_outcome *outcome, struct complaint *why) {
+    if (!remember(loader, path))
+        return false;
+    *outcome = secret_read(path, secret, why);
+    return true;
+}
+
 /* `place` is where the path was named. */
 static bool take_file(struct config_loader *loader, size_t i, const char *path, const char *place) {
     struct secret secret;
     struct complaint why;
-    if (secret_read(path, &secret, &why) != SECRET_READ)
+    enum secret_outcome outcome = SECRET_ABSENT;
+    if (!config_read_secret(loader, path, &secret, &outcome, &why))
+        return false;
+    if (outcome != SECRET_READ)
         return complain(loader->complaint, "%s: %s: %s", place, config_table[i].key, why.text);
     bool good = take_text(loader, i, path, place, &secret);
     secret_free(secret.text);
@@ -100,7 +128,9 @@ static bool from_directory(struct config_loader *loader, size_t i, const char *d
 
     struct secret secret;
     struct complaint why;
-    enum secret_outcome outcome = secret_read(path, &secret, &why);
+    enum secret_outcome outcome = SECRET_ABSENT;
+    if (!config_read_secret(loader, path, &secret, &outcome, &why))
+        return false;
     if (outcome == SECRET_ABSENT)
         return true;
     if (outcome == SECRET_REFUSED)
@@ -377,6 +407,9 @@ static void free_config(struct config *config) {
     }
     config_secrets_free(config);
     free(config->providers);
+    for (int i = 0; i < config->secret_file_count; i++)
+        free(config->secret_files[i].path);
+    free(config->secret_files);
     config_list_free(config->warnings);
     free(config->path);
     free(config);

@@ -24,6 +24,7 @@
 
 #include "core/result.h"
 #include "runtime/complaint.h"
+#include "runtime/secret.h"
 
 /* A list of strings, ended by NULL; owned by the config. */
 typedef char **config_list;
@@ -35,6 +36,11 @@ struct config_credential {
     char *id;
     char *appcode; /* secret */
     int provider;  /* whose it is, an index into `providers`; -1: of one that is not in the order */
+};
+
+struct config_secret_file {
+    char *path;
+    struct secret_mark mark;
 };
 
 enum config_webhook_kind {
@@ -74,8 +80,9 @@ struct config {
     int64_t store_timeout_ms;
     char *journal_path;
     int64_t journal_keep_ms;
-    char *hash_key; /* secret; NULL: none given */
-    char *appcode;  /* secret; NULL: none given; else it is the first of `credentials` too */
+    int64_t secrets_watch_ms; /* 0: not */
+    char *hash_key;           /* secret; NULL: none given */
+    char *appcode; /* secret; NULL: none given; else it is the first of `credentials` too */
     config_list credential_files; /* ID=PATH */
     char *upstream_url;
     char *upstream_ca_file;   /* empty: the system's */
@@ -89,6 +96,7 @@ struct config {
     int64_t upstream_retries;
     int64_t upstream_retry_delay_ms;
     int64_t upstream_refused_for_ms;
+    int64_t upstream_echo;    /* enum config_echo */
     int64_t breaker_failures; /* percent; 0: never */
     int64_t breaker_least_calls;
     int64_t breaker_window_ms;
@@ -120,6 +128,11 @@ struct config {
     int credential_count;
     int webhook_count;
 
+    /* Files of their own that values were read from, and places where such a file was looked for in
+     * vain; as they were just before that. */
+    struct config_secret_file *secret_files;
+    int secret_file_count;
+
     /* Where each row of the table came from, for a person to read; indexed as config_table. */
     char *source[CONFIG_SETTINGS_MAX];
     char *path;           /* the settings file; NULL: none */
@@ -127,6 +140,7 @@ struct config {
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };
+enum config_echo { CONFIG_ECHO_WARN, CONFIG_ECHO_REFUSE };
 enum config_virtual_action { CONFIG_VIRTUAL_REJECT, CONFIG_VIRTUAL_FORWARD };
 
 enum config_type {
@@ -186,6 +200,14 @@ void config_release(struct config *config);
  */
 bool config_can_reload(const struct config *before, const struct config *after,
                        struct complaint *complaint) __attribute__((warn_unused_result));
+
+/*
+ * For a reload that nobody asked for: where a file holds another secret (or address with a
+ * password) that only a restart can take, `after` is given that of `before`. Their keys, with ", "
+ * between them, are written to `keys`. False without memory.
+ */
+bool config_keep_secrets(const struct config *before, struct config *after, struct complaint *keys)
+    __attribute__((warn_unused_result));
 
 /*
  * The settings that differ, as a JSON array of {"key","before","after"}; the caller frees it. A

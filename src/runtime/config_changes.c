@@ -1,7 +1,9 @@
 #include "runtime/config_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/secret.h"
 #include "runtime/text.h"
 
 /* ---- what differs ---- */
@@ -84,6 +86,52 @@ bool config_can_reload(const struct config *before, const struct config *after,
     }
     return keys.size == 0 ||
            complain(complaint, "only a restart can take another value of: %s", buffer);
+}
+
+static bool is_secret(const struct config *config, size_t row) {
+    const struct config_setting *setting = &config_table[row];
+    return setting->password || config_value_is_secret(setting, config_value_of(setting, config));
+}
+
+static bool is_from_a_file(const struct config *config, const char *source) {
+    for (int i = 0; i < config->secret_file_count; i++) {
+        size_t size = strlen(config->secret_files[i].path);
+        if (strncmp(source, config->secret_files[i].path, size) == 0 &&
+            strncmp(source + size, " (", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool keep_text(const struct config *before, struct config *after, size_t row) {
+    const struct config_setting *setting = &config_table[row];
+    union config_value old = config_value_of(setting, after);
+    const char *text = config_value_of(setting, before).text;
+    union config_value kept = {.text = setting->type == CONFIG_SECRET ? secret_copy(text)
+                                                                      : strdup(text)};
+    if (kept.text == NULL)
+        return false;
+    config_value_free(setting, &old);
+    config_value_store(setting, after, kept);
+    return true;
+}
+
+bool config_keep_secrets(const struct config *before, struct config *after,
+                         struct complaint *keys) {
+    struct text text = text_over(keys->text, sizeof keys->text);
+    keys->text[0] = '\0';
+    for (size_t i = 0; i < config_table_count; i++) {
+        bool held = config_table[i].type == CONFIG_SECRET || config_table[i].type == CONFIG_STRING;
+        if (!held || !needs_restart(before, i) || is_same_value(before, after, i) ||
+            !is_secret(before, i) || !is_secret(after, i) ||
+            strcmp(before->source[i], after->source[i]) != 0 ||
+            !is_from_a_file(after, after->source[i]))
+            continue;
+        if (config_value_of(&config_table[i], before).text == NULL || !keep_text(before, after, i))
+            return false;
+        text_addf(&text, "%s%s", text.size > 0 ? ", " : "", config_table[i].key);
+    }
+    return true;
 }
 
 /* ---- for people ---- */

@@ -179,6 +179,12 @@ bool config_warn(struct config_loader *loader, const char *format, ...)
 bool config_warn_exposed(struct config_loader *loader, const char *key, const char *path)
     __attribute__((warn_unused_result));
 
+/* Reads a file of its own as secret_read does, and remembers how it was. False without memory, with
+ * a complaint. */
+bool config_read_secret(struct config_loader *loader, const char *path, struct secret *secret,
+                        enum secret_outcome *outcome, struct complaint *why)
+    __attribute__((warn_unused_result));
+
 /* Where the setting at that offset of struct config came from. */
 const char *config_source_at(const struct config *config, size_t offset);
 #define CONFIG_SOURCE(config, member) config_source_at((config), offsetof(struct config, member))

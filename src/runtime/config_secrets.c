@@ -36,7 +36,9 @@ static bool refuse(struct config_loader *loader, const struct item *item, const 
 static bool read_item(struct config_loader *loader, const struct item *item,
                       struct secret *secret) {
     struct complaint why;
-    enum secret_outcome outcome = secret_read(item->path, secret, &why);
+    enum secret_outcome outcome = SECRET_ABSENT;
+    if (!config_read_secret(loader, item->path, secret, &outcome, &why))
+        return false;
     if (outcome == SECRET_READ)
         return true;
     return refuse(loader, item, outcome == SECRET_ABSENT ? "its file is not there" : why.text);

@@ -19,6 +19,8 @@
 
 static const char *const auth_words[] = {
     [CONFIG_AUTH_KEYS] = "keys", [CONFIG_AUTH_OFF] = "off", NULL};
+static const char *const echo_words[] = {
+    [CONFIG_ECHO_WARN] = "warn", [CONFIG_ECHO_REFUSE] = "refuse", NULL};
 static const char *const action_words[] = {
     [CONFIG_VIRTUAL_REJECT] = "reject", [CONFIG_VIRTUAL_FORWARD] = "forward", NULL};
 static const char *const level_words[] = {
@@ -157,6 +159,13 @@ const struct config_setting config_table[] = {
      .most = 3650 * DAY,
      .offset = AT(journal_keep_ms),
      .help = "How long a call stays in the journal."},
+    {.key = "secrets.watch",
+     .type = CONFIG_DURATION,
+     .fallback = "5s",
+     .least = 0,
+     .most = HOUR,
+     .offset = AT(secrets_watch_ms),
+     .help = "How often files of secrets are looked at; one that changed is taken like a reload."},
     {.key = "hash.key",
      .type = CONFIG_SECRET,
      .reload = CONFIG_RESTARTS,
@@ -264,6 +273,12 @@ const struct config_setting config_table[] = {
      .most = DAY,
      .offset = AT(upstream_refused_for_ms),
      .help = "How long an AppCode that upstream refused is left alone before it is tried again."},
+    {.key = "upstream.echo",
+     .type = CONFIG_ENUM,
+     .fallback = "warn",
+     .words = echo_words,
+     .offset = AT(upstream_echo),
+     .help = "A reply whose masked echo is of another question: warn of it, or refuse it."},
     {.key = "breaker.failures",
      .type = CONFIG_INTEGER,
      .fallback = "50",

@@ -45,13 +45,28 @@ static const cJSON *find_element(const cJSON *array, const char *token) {
     return cJSON_GetArrayItem(array, index);
 }
 
-const cJSON *json_pointer_find(const cJSON *root, const char *pointer) {
+static const cJSON *find_child(const cJSON *parent, const char *token) {
+    return cJSON_IsArray(parent) ? find_element(parent, token)
+                                 : cJSON_GetObjectItemCaseSensitive(parent, token);
+}
+
+bool json_pointer_is_single(const cJSON *root, const char *pointer) {
     char token[JSON_POINTER_SIZE];
     while (root != NULL && json_pointer_step(&pointer, token)) {
-        if (cJSON_IsArray(root))
-            root = find_element(root, token);
-        else
-            root = cJSON_GetObjectItemCaseSensitive(root, token);
+        const cJSON *child = find_child(root, token);
+        const cJSON *other = child != NULL && child->string != NULL ? child->next : NULL;
+        for (; other != NULL; other = other->next) {
+            if (strcmp(other->string, token) == 0)
+                return false;
+        }
+        root = child;
     }
+    return true;
+}
+
+const cJSON *json_pointer_find(const cJSON *root, const char *pointer) {
+    char token[JSON_POINTER_SIZE];
+    while (root != NULL && json_pointer_step(&pointer, token))
+        root = find_child(root, token);
     return root;
 }

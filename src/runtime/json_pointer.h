@@ -21,6 +21,9 @@ const char *json_pointer_check(const char *text);
  */
 bool json_pointer_step(const char **rest, char token[JSON_POINTER_SIZE]);
 
+/* Does every name on the way stand in its object once? Of two, either may be what was meant. */
+bool json_pointer_is_single(const cJSON *root, const char *pointer);
+
 /*
  * What stands there; NULL: nothing. Of members with the same name the first counts; steps into an
  * array are indices without leading zeros.

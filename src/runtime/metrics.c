@@ -53,3 +53,8 @@ void metrics_print(const struct metrics_row *rows, int count, struct text *text)
         text_addf(text, " %llu\n", (unsigned long long)sum(rows, count, metric));
     }
 }
+
+void metrics_print_seconds(const char *family, const char *help, int64_t ms, struct text *text) {
+    text_addf(text, "# HELP %s %s\n# TYPE %s gauge\n%s %.3f\n", family, help, family, family,
+              (double)ms / 1000);
+}

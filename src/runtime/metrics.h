@@ -29,6 +29,8 @@
     METRIC(CALLS_UNKNOWN, "sanyao_upstream_calls_total", "state=\"unknown\"", "")                  \
     METRIC(RESENDS_PREVENTED, "sanyao_upstream_resends_prevented_total", "",                       \
            "Times the HTTP client wanted to send a paid call again by itself")                     \
+    METRIC(ECHO_CONTRADICTED, "sanyao_upstream_echo_contradicted_total", "",                       \
+           "Replies whose masked echo contradicts the question")                                   \
     METRIC(STATUS_UNKNOWN, "sanyao_upstream_status_unknown_total", "",                             \
            "Replies with a status that is not in the seller's guide")                              \
     METRIC(STORE_AWAY, "sanyao_store_away_total", "", "Store operations that failed")              \
@@ -54,6 +56,9 @@ struct metrics_row *metrics_new(int rows);
 void metrics_free(struct metrics_row *rows);
 
 void metrics_count(struct metrics_row *row, enum metric metric);
+
+/* A gauge in seconds, in the same format, of a value that is kept elsewhere. */
+void metrics_print_seconds(const char *family, const char *help, int64_t ms, struct text *text);
 
 /* Prometheus text exposition format 0.0.4. */
 void metrics_print(const struct metrics_row *rows, int count, struct text *text);

@@ -94,6 +94,25 @@ enum secret_outcome secret_read(const char *path, struct secret *secret,
     return outcome;
 }
 
+struct secret_mark secret_mark_of(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return (struct secret_mark){.there = false};
+    return (struct secret_mark){
+        .there = true,
+        .device = status.st_dev,
+        .inode = status.st_ino,
+        .size = status.st_size,
+        .changed_s = status.st_mtim.tv_sec,
+        .changed_ns = status.st_mtim.tv_nsec,
+    };
+}
+
+bool secret_mark_equal(const struct secret_mark *a, const struct secret_mark *b) {
+    return a->there == b->there && a->device == b->device && a->inode == b->inode &&
+           a->size == b->size && a->changed_s == b->changed_s && a->changed_ns == b->changed_ns;
+}
+
 char *secret_copy(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = sodium_malloc(size);

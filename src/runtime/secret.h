@@ -6,6 +6,7 @@
  * the text leaves here; no message holds any of it. sodium_init() must have been called.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "runtime/complaint.h"
 
@@ -28,6 +29,17 @@ enum secret_outcome {
  */
 enum secret_outcome secret_read(const char *path, struct secret *secret,
                                 struct complaint *complaint) __attribute__((warn_unused_result));
+
+/* What tells one state of a file from another. Links are followed, so that a link that leads
+ * elsewhere is another state. */
+struct secret_mark {
+    bool there;
+    uint64_t device, inode;
+    int64_t size, changed_s, changed_ns;
+};
+
+struct secret_mark secret_mark_of(const char *path);
+bool secret_mark_equal(const struct secret_mark *a, const struct secret_mark *b);
 
 /* A guarded copy of `text`; NULL without memory. Free with secret_free. */
 char *secret_copy(const char *text);

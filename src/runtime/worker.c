@@ -172,6 +172,7 @@ static struct upstream_settings upstream_settings_of(const struct worker *worker
         .connect_timeout_ms = config->upstream_connect_timeout_ms,
         .timeout_ms = config->upstream_timeout_ms,
         .keepalive_ms = config->upstream_keepalive_ms,
+        .refuse_contradiction = config->upstream_echo == CONFIG_ECHO_REFUSE,
         .max_connections = share(config->upstream_max_connections, worker->settings.rows),
         .max_waiting = share(config->upstream_max_waiting, worker->settings.rows),
     };

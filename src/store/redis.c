@@ -39,6 +39,7 @@ static bool take_settings(struct redis_store *store, const struct store_settings
     store->ledger_apart = settings->ledger_url && *settings->ledger_url;
     store->timeout_ms = settings->timeout_ms;
     store->number_window_ms = settings->number_window_ms;
+    store->hear = settings->hear;
     if (settings->ca_file && *settings->ca_file &&
         !(store->ca_file_owned = strdup(settings->ca_file)))
         return complain(complaint, "store: out of memory");
@@ -250,12 +251,22 @@ static void on_ping(void *arg, const redisReply *reply) {
     (void)reply;
 }
 
+static void hear(const struct redis_store *store, int64_t unix_ms) {
+    if (store->hear && unix_ms > 0)
+        store->hear(unix_ms);
+}
+
+static void on_time(void *arg, const redisReply *reply) {
+    const struct redis_client *client = arg;
+    hear(client->store, redis_reply_time(reply));
+}
+
 /* A server that has stopped is only seen by asking it; the link drops it when it does not answer.
- */
+ * What the time is there is as good a question as any. */
 static void ping(struct redis_client *client) {
     if (client->waiting_count == 0 && client->ticks % IDLE_PING_TICK != 0)
         return;
-    (void)!redis_send_ping(client->links[REDIS_LINK_ANSWERS], on_ping, NULL);
+    (void)!redis_send_time(client->links[REDIS_LINK_ANSWERS], on_time, client);
     if (client->store->ledger_apart)
         (void)!redis_send_ping(client->links[REDIS_LINK_LEDGER], on_ping, NULL);
 }
@@ -296,6 +307,9 @@ static void on_up(void *arg, const struct redis_server_facts *facts) {
     struct redis_client_slot *slot = arg;
     struct redis_client *client = slot->client;
     note_link(client, slot->which, true);
+    /* Before anything is delivered or judged by the time. */
+    if (slot->which == REDIS_LINK_ANSWERS)
+        hear(client->store, facts->unix_ms);
     if (slot->which == REDIS_LINK_NOTICES)
         redis_client_note_changed(client, NULL);
     else

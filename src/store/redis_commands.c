@@ -312,6 +312,12 @@ bool redis_send_ping(struct redis_link *link, redis_replied *replied, void *arg)
     return redis_send(link, replied, arg, &arguments);
 }
 
+bool redis_send_time(struct redis_link *link, redis_replied *replied, void *arg) {
+    struct redis_arguments arguments = {.count = 0};
+    redis_add_text(&arguments, "TIME");
+    return redis_send(link, replied, arg, &arguments);
+}
+
 bool redis_send_probe(struct redis_link *link, redis_replied *replied, void *arg) {
     struct redis_arguments arguments = {.count = 0};
     redis_add_text(&arguments, "SET");

@@ -93,6 +93,10 @@ bool redis_is_ended_row(const redisReply *reply);
 bool redis_send_ping(struct redis_link *link, redis_replied *replied, void *arg)
     __attribute__((warn_unused_result));
 
+/* The same, and what its clock says (redis_reply_time). */
+bool redis_send_time(struct redis_link *link, redis_replied *replied, void *arg)
+    __attribute__((warn_unused_result));
+
 /* Writes something that nobody needs: does the server take writes? */
 bool redis_send_probe(struct redis_link *link, redis_replied *replied, void *arg)
     __attribute__((warn_unused_result));

@@ -41,6 +41,7 @@ struct redis_server_facts {
     bool evicting_permanent; /* … also keys without a TTL */
     int64_t max_memory;      /* bytes, 0: none */
     char policy[32];
+    int64_t unix_ms; /* its clock; 0: it did not say */
 };
 
 /* Borrowed for the link's life: everything pointed to. */

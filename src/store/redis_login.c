@@ -13,6 +13,7 @@ enum step {
     STEP_PASSWORD,
     STEP_NAME,
     STEP_DATABASE,
+    STEP_TIME,
     STEP_ROLE,
     STEP_INFO,
     STEP_SAVING,
@@ -59,6 +60,7 @@ static bool say_database(struct redis_login *login) {
 
 static bool say(struct redis_login *login, int step) {
     static const char *const name[] = {"CLIENT", "SETNAME", "sanyao"};
+    static const char *const time[] = {"TIME"};
     static const char *const role[] = {"ROLE"};
     static const char *const info[] = {"INFO"};
     static const char *const saving[] = {"CONFIG", "GET", "save"};
@@ -69,6 +71,8 @@ static bool say(struct redis_login *login, int step) {
         return redis_wire_say(login->wire, 3, name);
     case STEP_DATABASE:
         return say_database(login);
+    case STEP_TIME:
+        return redis_wire_say(login->wire, 1, time);
     case STEP_ROLE:
         return redis_wire_say(login->wire, 1, role);
     case STEP_INFO:
@@ -194,6 +198,9 @@ static bool hear(struct redis_login *login, const redisReply *reply,
     case STEP_DATABASE:
         return !error || refuse(reply, reason);
     case STEP_NAME:
+        break;
+    case STEP_TIME:
+        login->facts.unix_ms = redis_reply_time(reply);
         break;
     case STEP_ROLE:
         hear_role(login, reply);

@@ -2,9 +2,9 @@
 /*
  * redis_login: what is said on a new connection before it is used. One thread.
  *
- * All in one pipeline: password, name, database, role, what the server says of itself, scripts. A
- * server that is no master, or still loads its data, is refused. What only informs (INFO, CONFIG,
- * ROLE, the connection's name) may be forbidden to our user.
+ * All in one pipeline: password, name, database, time, role, what the server says of itself,
+ * scripts. A server that is no master, or still loads its data, is refused. What only informs
+ * (INFO, CONFIG, TIME, ROLE, the connection's name) may be forbidden to our user.
  */
 #include <stdint.h>
 

@@ -1,5 +1,6 @@
 #include "store/redis_reply.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MOST 100
@@ -35,6 +36,19 @@ bool redis_reply_is_farewell(const redisReply *reply) {
             return true;
     }
     return false;
+}
+
+int64_t redis_reply_time(const redisReply *reply) {
+    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        reply->element[1]->type != REDIS_REPLY_STRING)
+        return 0;
+    int64_t seconds = strtoll(reply->element[0]->str, NULL, 10);
+    int64_t microseconds = strtoll(reply->element[1]->str, NULL, 10);
+    if (seconds <= 0 || seconds > INT32_MAX * INT64_C(16) || microseconds < 0 ||
+        microseconds >= 1000000)
+        return 0;
+    return seconds * 1000 + microseconds / 1000;
 }
 
 /* From version 7 on, what a script may not do is followed by where in the script that was. */

@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <hiredis/hiredis.h>
 
@@ -17,6 +18,9 @@ bool redis_reply_says(const redisReply *reply, const char *code);
 
 /* Does it say that this server, or this connection, is of no use any more? */
 bool redis_reply_is_farewell(const redisReply *reply);
+
+/* What TIME replied, in Unix milliseconds; 0: it did not say. NULL is accepted. */
+int64_t redis_reply_time(const redisReply *reply);
 
 /* Its first 100 characters into `text`, whatever does not print as a question mark. */
 void redis_reply_text(const redisReply *reply, char *text, size_t room);

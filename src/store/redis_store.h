@@ -33,6 +33,7 @@ struct redis_store {
     char *ca_file_owned;
     int64_t timeout_ms;
     int64_t number_window_ms;
+    void (*hear)(int64_t unix_ms); /* NULL: nobody listens */
 
     uv_mutex_t mutex; /* guards what follows */
     struct redis_client *clients;

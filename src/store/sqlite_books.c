@@ -60,6 +60,12 @@ static const char *const sql[BOOKS_STATEMENTS] = {
                            "WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+    [BOOKS_FUTURE] = "SELECT EXISTS (SELECT 1 FROM ledger WHERE id > ?1)",
+    [BOOKS_AHEAD] = "SELECT triple, value, retain_until FROM answers WHERE checked_at > ?1",
+    [BOOKS_MEND] = "UPDATE answers SET checked_at = ?2, retain_until = ?3, value = ?4 "
+                   "WHERE triple = ?1",
+    [BOOKS_MEND_OWNERS] = "UPDATE owners SET expires_at = expires_at - checked_at + ?1, "
+                          "checked_at = ?1 WHERE checked_at > ?2",
     [BOOKS_UNCOUNTED] = "SELECT value FROM counters WHERE scope = '' AND name = 'uncounted'",
     [BOOKS_COUNT_PACKAGES] = "INSERT INTO counters (scope, name, value) SELECT 'package', package, "
                              "count(*) FROM ledger WHERE " COUNTS " AND package IS NOT NULL "
@@ -319,9 +325,9 @@ int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {
         enum books_statement which;
         int64_t end;
     } parts[] = {
-        {BOOKS_SWEEP, unix_ms / 1000},
-        {BOOKS_SWEEP_CLOSED, unix_ms},
-        {BOOKS_SWEEP_OWNERS, unix_ms / 1000},
+        {BOOKS_SWEEP, unix_ms / 1000 - BOOKS_SWEEP_LATE_S},
+        {BOOKS_SWEEP_CLOSED, unix_ms - BOOKS_SWEEP_LATE_S * INT64_C(1000)},
+        {BOOKS_SWEEP_OWNERS, unix_ms / 1000 - BOOKS_SWEEP_LATE_S},
     };
     int largest = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -331,6 +337,71 @@ int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {
         largest = count > largest ? count : largest;
     }
     return largest;
+}
+
+/* --- what seems to be of the future --- */
+
+#define AHEAD_S 60 /* clocks that are set well differ by less */
+
+static bool mend_one(struct sqlite_books *books, sqlite3_stmt *ahead, int64_t unix_s) {
+    sqlite3_stmt *mend = books->statements[BOOKS_MEND];
+    const void *value = sqlite3_column_blob(ahead, 1);
+    uint8_t bytes[ANSWER_ENCODED_MAX];
+    struct answer answer;
+    if (!value || !answer_decode(value, (size_t)sqlite3_column_bytes(ahead, 1), &answer))
+        return true;
+    int64_t by_s = answer.checked_at - unix_s;
+    answer.checked_at -= by_s;
+    answer.expires_at -= by_s;
+    size_t size = answer_encode(&answer, bytes);
+    bind_bytes(mend, 1, sqlite3_column_blob(ahead, 0), DIGEST_SIZE);
+    sqlite3_bind_int64(mend, 2, unix_s);
+    sqlite3_bind_int64(mend, 3, sqlite3_column_int64(ahead, 2) - by_s);
+    bind_bytes(mend, 4, bytes, (int)size);
+    bool done = books_run(books, BOOKS_MEND);
+    sqlite3_clear_bindings(mend);
+    return done;
+}
+
+/* A row that is changed while it is read is not met again: it is not ahead any more. */
+static int64_t mend_answers(struct sqlite_books *books, int64_t unix_s) {
+    sqlite3_stmt *ahead = books->statements[BOOKS_AHEAD];
+    int64_t count = 0;
+    int code;
+    sqlite3_bind_int64(ahead, 1, unix_s + AHEAD_S);
+    while ((code = sqlite3_step(ahead)) == SQLITE_ROW && mend_one(books, ahead, unix_s))
+        count++;
+    if (code != SQLITE_DONE)
+        note_trouble(books);
+    sqlite3_reset(ahead);
+    return code == SQLITE_DONE ? count : -1;
+}
+
+/* All that is kept came by a call, and the last call is found at once: where it is not of the
+ * future, nothing is, and millions of answers need not be looked at. True also when it cannot be
+ * read. */
+static bool has_future_calls(struct sqlite_books *books, int64_t unix_s) {
+    sqlite3_stmt *future = books->statements[BOOKS_FUTURE];
+    const struct ledger_id bound = ledger_id_bound((unix_s + AHEAD_S) * 1000);
+    bind_bytes(future, 1, bound.bytes, sizeof bound.bytes);
+    bool has = sqlite3_step(future) != SQLITE_ROW || sqlite3_column_int(future, 0) != 0;
+    sqlite3_reset(future);
+    return has;
+}
+
+int64_t books_mend_future(struct sqlite_books *books, int64_t unix_s) {
+    if (!has_future_calls(books, unix_s))
+        return 0;
+    sqlite3_stmt *owners = books->statements[BOOKS_MEND_OWNERS];
+    sqlite3_bind_int64(owners, 1, unix_s);
+    sqlite3_bind_int64(owners, 2, unix_s + AHEAD_S);
+    if (!books_begin(books))
+        return -1;
+    int64_t count = mend_answers(books, unix_s);
+    if (count >= 0 && books_run(books, BOOKS_MEND_OWNERS) && books_commit(books))
+        return count;
+    books_rollback(books);
+    return -1;
 }
 
 /* --- a page of the ledger --- */

@@ -36,6 +36,10 @@ enum books_statement {
     BOOKS_SWEEP,
     BOOKS_SWEEP_CLOSED,
     BOOKS_SWEEP_OWNERS,
+    BOOKS_FUTURE,
+    BOOKS_AHEAD,
+    BOOKS_MEND,
+    BOOKS_MEND_OWNERS,
     BOOKS_UNCOUNTED,
     BOOKS_COUNT_PACKAGES,
     BOOKS_COUNT_PERIODS,
@@ -100,9 +104,22 @@ bool books_settle(struct sqlite_books *books, const struct store_settle *settle,
 enum store_outcome books_find(struct sqlite_books *books, const struct digest *triple,
                               struct answer *answer);
 
-/* Deletes up to `most` answers, closed numbers and owners each whose end has come by `unix_ms`. The
- * largest of the three counts, -1 when it failed. */
+/* What ended is deleted so much later: a clock that was a day ahead for a while, over a start, has
+ * deleted nothing that is fresh once it is right again. */
+#define BOOKS_SWEEP_LATE_S (2 * 24 * 3600)
+
+/* Deletes up to `most` answers, closed numbers and owners each whose end came BOOKS_SWEEP_LATE_S or
+ * more before `unix_ms`. The largest of the three counts, -1 when it failed. */
 int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most);
+
+/*
+ * Answers and owners that seem to be of the future: either the clock was ahead when they came, or
+ * it is behind now. They are taken for just checked, so that none is fresh for longer than it was
+ * meant to be. Looks at every answer where a
+ * call is of the future: for when the clock may have changed. In a transaction of its
+ * own. Returns how many answers, -1 when it failed.
+ */
+int64_t books_mend_future(struct sqlite_books *books, int64_t unix_s);
 
 /* For the other files that use the statements: runs one that gives no rows. */
 bool books_run(struct sqlite_books *books, enum books_statement which)

@@ -7,9 +7,29 @@
 #include "store/sqlite_counters.h"
 #include "store/sqlite_records.h"
 
-#define SWEEP_STEP 200 /* a few milliseconds at most */
+#define SWEEP_STEP 200   /* a few milliseconds at most */
+#define STEP_MS    10000 /* the clock was set, and has not only drifted */
 
 static const struct batch_writer_kind writer_kind;
+
+/* At the start nobody knows how the clock was when the answers came; later only a clock that was
+ * set back leaves some in the future. */
+static void look_at_clock(struct sqlite_writer *writer) {
+    int64_t now = clock_unix_ms(writer->clock);
+    int64_t offset = now - clock_monotonic_ms(writer->clock);
+    bool set_back = !writer->looked || offset < writer->offset_ms - STEP_MS;
+    if (set_back) {
+        int64_t mended = books_mend_future(&writer->books, now / 1000);
+        if (mended < 0)
+            return;
+        if (mended > 0)
+            log_warn("kept answers are of the future: the clock was ahead, or is behind now; they "
+                     "are taken for just checked",
+                     LOG_NUMBER("answers", mended));
+    }
+    writer->looked = true;
+    writer->offset_ms = offset;
+}
 
 bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct clock *clock,
                         struct complaint *complaint) {
@@ -28,6 +48,7 @@ bool sqlite_writer_open(struct sqlite_writer *writer, sqlite3 *db, const struct 
         books_close(&writer->books);
         return false;
     }
+    look_at_clock(writer);
     if (recovered > 0)
         log_warn("calls of a run that ended early have no outcome; they count as billed",
                  LOG_NUMBER("calls", recovered));
@@ -338,6 +359,7 @@ static int64_t due(const struct batch_writer *base) {
 static bool sweep(struct batch_writer *base) {
     struct sqlite_writer *writer = (struct sqlite_writer *)base;
     int64_t now = clock_unix_ms(writer->clock);
+    look_at_clock(writer);
     return books_sweep(&writer->books, now, SWEEP_STEP) == SWEEP_STEP;
 }
 

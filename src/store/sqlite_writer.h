@@ -12,7 +12,8 @@
  *   nothing new is admitted before them.
  *
  * A batch also writes what could not be written before and ends leases that ran out; followers stay
- * until their leader ends. Sweeping deletes a few expired answers. The store thread's own (but for
+ * until their leader ends. Sweeping deletes a few expired answers, and mends those that a clock
+ * which was set back has left in the future. The store thread's own (but for
  * open and close). Private to this room.
  */
 #include <stdbool.h>
@@ -29,7 +30,9 @@ struct sqlite_writer {
     struct sqlite_books books;
     struct lease_table leases;
     uint64_t batch;
-    bool writing; /* this batch's transaction is open and whole so far */
+    bool writing;      /* this batch's transaction is open and whole so far */
+    bool looked;       /* at what is of the future */
+    int64_t offset_ms; /* Unix less monotonic time when it was last looked at */
 };
 
 /* Rows left `reserved` by a process that is gone become `unknown`. False with a complaint. */

@@ -147,12 +147,14 @@ struct store_settle {
  * one. */
 struct store_settings {
     const char *url;
-    const char *ledger_url;   /* shared: money on a Redis of its own; empty: the same */
-    const char *ca_file;      /* shared, TLS: who may vouch for it; empty: the system's */
-    const char *journal_path; /* shared: this process's own file (see journal.h) */
-    int64_t journal_keep_ms;  /* shared: how long a call's line stays in the journal */
-    int64_t timeout_ms;       /* shared: how long one command may take */
-    int64_t number_window_ms; /* shared: how long a call counts for its number */
+    const char *ledger_url;        /* shared: money on a Redis of its own; empty: the same */
+    const char *ca_file;           /* shared, TLS: who may vouch for it; empty: the system's */
+    const char *journal_path;      /* shared: this process's own file (see journal.h) */
+    int64_t journal_keep_ms;       /* shared: how long a call's line stays in the journal */
+    int64_t timeout_ms;            /* shared: how long one command may take */
+    int64_t number_window_ms;      /* shared: how long a call counts for its number */
+    void (*hear)(int64_t unix_ms); /* shared: the store's clock says so now; on any client's thread;
+                                      NULL: nobody listens */
 };
 
 /*

@@ -7,8 +7,10 @@
 #include <curl/curl.h>
 #include <sodium.h>
 
+#include "runtime/log.h"
 #include "runtime/text.h"
 #include "upstream/easy.h"
+#include "upstream/socket_list.h"
 
 #define RETRY_AFTER_MOST_S 3600
 
@@ -26,6 +28,7 @@ struct terms {
     long connect_timeout_ms;
     long timeout_ms;
     long keepalive_s;
+    bool refuse_contradiction;
     int code_count;
     struct code codes[];
 };
@@ -36,7 +39,8 @@ struct upstream {
     uv_timer_t timer;
     struct metrics_row *row;
     struct terms *terms; /* of the calls that begin now */
-    int64_t most;        /* calls under way at once */
+    struct socket_list sockets;
+    int64_t most; /* calls under way at once */
     int64_t under_way;
     int open_handles; /* libuv handles not yet closed, the upstream itself among them */
 };
@@ -49,6 +53,8 @@ struct transfer {
     const struct provider *provider;
     CURL *easy;
     int sendings;
+    bool stale;    /* not sent, since something waited on its connection */
+    bool has_head; /* the reply's head came to its end */
     bool too_large;
     size_t size;
     struct provider_request request; /* libcurl reads a body from here */
@@ -144,6 +150,7 @@ static struct terms *new_terms(const struct upstream_settings *settings) {
     terms->connect_timeout_ms = (long)settings->connect_timeout_ms;
     terms->timeout_ms = (long)settings->timeout_ms;
     terms->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
+    terms->refuse_contradiction = settings->refuse_contradiction;
     if (copy_providers(terms, settings) && copy_codes(terms, settings))
         return terms;
     release_terms(terms);
@@ -165,6 +172,7 @@ static void release_if_closed(struct upstream *upstream) {
     if (--upstream->open_handles > 0)
         return;
     release_terms(upstream->terms);
+    socket_list_free(&upstream->sockets);
     free(upstream);
 }
 
@@ -252,19 +260,44 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg) {
 
 /* --- one transfer --- */
 
+/* Before anything is asked on a kept connection nothing may come: the end of the connection, or a
+ * reply to no question, which would be taken for the answer to this one. libcurl 7.88 sees the
+ * former only, and both only when it takes the connection. */
+static bool has_unasked_bytes(const struct transfer *transfer, int local_port) {
+    long connects = 1;
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0 && socket_list_has_input(&transfer->upstream->sockets, local_port);
+}
+
 /* Runs before every sending, libcurl's own second one on a dead connection included. */
 static int on_before_sending(void *arg, char *remote_ip, char *local_ip, int remote_port,
                              int local_port) {
     (void)remote_ip;
     (void)local_ip;
     (void)remote_port;
-    (void)local_port;
     struct transfer *transfer = arg;
+    if (transfer->sendings == 0 && has_unasked_bytes(transfer, local_port)) {
+        transfer->stale = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     transfer->sendings++;
     if (transfer->sendings == 1)
         return CURL_PREREQFUNC_OK;
     metrics_count(transfer->upstream->row, METRIC_RESENDS_PREVENTED);
     return CURL_PREREQFUNC_ABORT;
+}
+
+/* Every line of heads and trailers. A connection that ends within the head is a whole reply to
+ * libcurl; but who knows what it would have said. */
+static size_t on_head(char *bytes, size_t one, size_t size, void *arg) {
+    struct transfer *transfer = arg;
+    long status = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    bool is_last_line = size > 0 && (bytes[0] == '\r' || bytes[0] == '\n');
+    bool is_interim = status < 200 && status != 101;
+    if (is_last_line && !is_interim)
+        transfer->has_head = true;
+    return one * size;
 }
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
@@ -314,6 +347,8 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_HTTPHEADER, code->headers);
+    /* Asks for none; what is encoded all the same is decoded, into the same bounds. */
+    SET(CURLOPT_ACCEPT_ENCODING, "identity");
     if (transfer->provider->ca_file[0] != '\0') {
         SET(CURLOPT_CAINFO, transfer->provider->ca_file);
         /* Its content may be replaced. A libcurl that keeps none refuses this. */
@@ -325,8 +360,14 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_CONNECTTIMEOUT_MS, terms->connect_timeout_ms);
     SET(CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? (long)timeout_ms : terms->timeout_ms);
     SET(CURLOPT_MAXAGE_CONN, terms->keepalive_s);
+    SET(CURLOPT_OPENSOCKETFUNCTION, socket_list_open);
+    SET(CURLOPT_OPENSOCKETDATA, &transfer->upstream->sockets);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, socket_list_close);
+    SET(CURLOPT_CLOSESOCKETDATA, &transfer->upstream->sockets);
     SET(CURLOPT_PREREQFUNCTION, on_before_sending);
     SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_HEADERFUNCTION, on_head);
+    SET(CURLOPT_HEADERDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, transfer);
 #undef SET
@@ -370,23 +411,41 @@ static int64_t read_retry_after(CURL *easy) {
     return (int64_t)(seconds < RETRY_AFTER_MOST_S ? seconds : RETRY_AFTER_MOST_S) * 1000;
 }
 
-static void read_reply(const struct transfer *transfer, struct upstream_outcome *outcome) {
-    outcome->end = UPSTREAM_REPLIED;
-    if (transfer->too_large) {
-        outcome->reply.class = REPLY_INVALID;
+static void judge_echo(const struct transfer *transfer, struct reply *reply) {
+    if (!reply->contradicts)
         return;
-    }
+    bool refuse = transfer->terms->refuse_contradiction;
+    metrics_count(transfer->upstream->row, METRIC_ECHO_CONTRADICTED);
+    log_warn("upstream's reply repeats another question than was asked",
+             LOG_TEXT("answer", refuse ? "refused" : "served"));
+    if (refuse)
+        *reply = (struct reply){.class = REPLY_INVALID, .contradicts = true};
+}
+
+/* `whole`: is the body there? Where it cannot be read, its head still tells who refused what. */
+static void read_reply(const struct transfer *transfer, bool whole,
+                       struct upstream_outcome *outcome) {
+    outcome->end = UPSTREAM_REPLIED;
     const struct reply_bytes bytes = {
         .http_status = outcome->http_status,
         .ca_error_code = header_of(transfer->easy, "X-Ca-Error-Code"),
         .ca_error_message = header_of(transfer->easy, "X-Ca-Error-Message"),
         .body = transfer->body,
-        .body_size = transfer->size,
+        .body_size = whole ? transfer->size : 0,
     };
     provider_read(transfer->provider, &bytes, &transfer->call->triple, &outcome->reply,
                   &outcome->priced);
+    judge_echo(transfer, &outcome->reply);
     if (outcome->reply.class == REPLY_THROTTLED)
         outcome->retry_after_ms = read_retry_after(transfer->easy);
+}
+
+static const char *cause_of(const struct transfer *transfer, CURLcode code) {
+    if (transfer->stale)
+        return "the kept connection was not clean";
+    if (code == CURLE_OK && !transfer->has_head)
+        return "the reply's head was cut";
+    return curl_easy_strerror(code);
 }
 
 static void judge(const struct transfer *transfer, CURLcode code,
@@ -397,11 +456,13 @@ static void judge(const struct transfer *transfer, CURLcode code,
     curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     outcome->http_status = (int)status;
     outcome->latency_ms = (int64_t)(total_us / 1000);
-    outcome->cause = curl_easy_strerror(code);
+    outcome->cause = cause_of(transfer, code);
     if (transfer->sendings == 0)
         outcome->end = UPSTREAM_NOT_SENT;
-    else if (code == CURLE_OK || transfer->too_large)
-        read_reply(transfer, outcome);
+    else if (code == CURLE_OK && transfer->has_head)
+        read_reply(transfer, true, outcome);
+    else if (transfer->too_large || code == CURLE_BAD_CONTENT_ENCODING)
+        read_reply(transfer, false, outcome);
     else if (code == CURLE_OPERATION_TIMEDOUT)
         outcome->end = UPSTREAM_TIMED_OUT;
     else

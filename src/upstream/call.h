@@ -7,8 +7,9 @@
  *
  * Each worker has one `struct upstream`: a curl multi handle on its libuv loop. A call is sent at
  * most once: libcurl's own resending on a connection that died is stopped before the second sending
- * (CURLOPT_PREREQFUNCTION). No redirect is followed, no proxy taken from the environment, and the
- * certificate is always verified.
+ * (CURLOPT_PREREQFUNCTION). Nor is it sent on a kept connection on which something came unasked:
+ * the peer closed it, or a reply waits there that belongs to no question. No redirect is followed,
+ * no proxy taken from the environment, no cookie kept, and the certificate is always verified.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,12 +39,14 @@ struct upstream_settings {
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* of the whole call */
     int64_t keepalive_ms;
-    int64_t max_connections; /* of this worker */
-    int64_t max_waiting;     /* calls beyond max_connections that may wait for one */
+    bool refuse_contradiction; /* a reply that repeats another question is REPLY_INVALID */
+    int64_t max_connections;   /* of this worker */
+    int64_t max_waiting;       /* calls beyond max_connections that may wait for one */
 };
 
 enum upstream_end {
-    UPSTREAM_REPLIED,   /* a whole reply, or more than may be read of one; see `reply` */
+    UPSTREAM_REPLIED,   /* a whole reply, or one that cannot be read: too long, or in an encoding
+                         * nobody knows; see `reply` */
     UPSTREAM_NOT_SENT,  /* not a byte of the request left: certainly not billed */
     UPSTREAM_TIMED_OUT, /* sent, no reply in time */
     UPSTREAM_BROKEN,    /* sent, the connection died */

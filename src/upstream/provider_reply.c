@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "upstream/echo.h"
 #include "upstream/refusal.h"
 #include "upstream/reply_parts.h"
 
@@ -29,6 +30,8 @@ static bool read_word(const struct provider *provider, const cJSON *json,
     struct text word = text_over(bytes, PROVIDER_WORD_SIZE);
     for (int i = 0; i < PROVIDER_STATUSES_MAX && provider->reply.status[i][0] != '\0'; i++) {
         char digits[DIGITS_SIZE];
+        if (!json_pointer_is_single(json, provider->reply.status[i]))
+            return false;
         const cJSON *item = json_pointer_find(json, provider->reply.status[i]);
         bool absent = item == NULL || cJSON_IsNull(item);
         const char *piece = absent ? "" : text_of(item, digits);
@@ -75,6 +78,24 @@ static bool translate_carrier(const struct provider *provider, const cJSON *json
     return false;
 }
 
+static bool contradicts(const struct provider *provider, const cJSON *json,
+                        const struct triple *asked) {
+    const char *const pointers[] = {
+        [TRIPLE_NAME] = provider->reply.name,
+        [TRIPLE_ID_CARD] = provider->reply.id_card,
+        [TRIPLE_MOBILE] = provider->reply.mobile,
+    };
+    for (enum triple_field field = TRIPLE_NAME; field <= TRIPLE_MOBILE; field++) {
+        char digits[DIGITS_SIZE];
+        const char *text = pointers[field][0] != '\0'
+                               ? text_of(json_pointer_find(json, pointers[field]), digits)
+                               : NULL;
+        if (text != NULL && echo_contradicts(asked, field, text))
+            return true;
+    }
+    return false;
+}
+
 static void fill_answer(const struct provider *provider, const cJSON *json,
                         const struct triple *asked, const char *status, struct answer *answer) {
     const struct provider_reply *reply = &provider->reply;
@@ -88,13 +109,15 @@ static void fill_answer(const struct provider *provider, const cJSON *json,
 /* What the body says in the seller's words; NULL: nothing that has a meaning. */
 static const struct provider_word *read_body(const struct provider *provider,
                                              const struct reply_bytes *bytes,
-                                             const struct triple *asked, struct answer *answer) {
+                                             const struct triple *asked, struct reply *reply) {
     char text[PROVIDER_WORD_SIZE];
     cJSON *json = reply_body(bytes);
     const struct provider_word *word =
         json != NULL && read_word(provider, json, text) ? find_word(provider, text) : NULL;
-    if (word != NULL && word->class == REPLY_ANSWER)
-        fill_answer(provider, json, asked, word->status, answer);
+    if (word != NULL && word->class == REPLY_ANSWER) {
+        fill_answer(provider, json, asked, word->status, &reply->answer);
+        reply->contradicts = contradicts(provider, json, asked);
+    }
     cJSON_Delete(json);
     return word;
 }
@@ -120,8 +143,7 @@ void provider_read(const struct provider *provider, const struct reply_bytes *by
     if (reply->class != REPLY_ANSWER)
         return;
     bool redirects = bytes->http_status >= 300 && bytes->http_status < 400;
-    const struct provider_word *word =
-        redirects ? NULL : read_body(provider, bytes, asked, &reply->answer);
+    const struct provider_word *word = redirects ? NULL : read_body(provider, bytes, asked, reply);
     reply->class = word != NULL ? word->class : refusal_of_status(bytes->http_status);
     *priced = word != NULL && word->class == REPLY_ANSWER &&
               (word->billed || (provider->all_billed && bytes->http_status == 200));

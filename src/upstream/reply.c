@@ -8,6 +8,7 @@
 
 #include "runtime/json_scan.h"
 #include "runtime/utf8.h"
+#include "upstream/echo.h"
 #include "upstream/refusal.h"
 #include "upstream/reply_parts.h"
 
@@ -54,11 +55,10 @@ static void set_status(const char *text, char status[RESULT_STATUS_SIZE]) {
     snprintf(status, RESULT_STATUS_SIZE, "%s%s", one_digit ? "0" : "", text);
 }
 
-static bool read_status(const cJSON *json, const struct triple *asked,
-                        char status[RESULT_STATUS_SIZE]) {
+static bool read_status_item(const cJSON *item, const struct triple *asked,
+                             char status[RESULT_STATUS_SIZE]) {
     const double limit = 1e15; /* has more digits than a status */
     char digits[RESULT_STATUS_SIZE];
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "status");
     const char *text = digits;
     if (cJSON_IsString(item)) {
         text = item->valuestring;
@@ -75,6 +75,37 @@ static bool read_status(const cJSON *json, const struct triple *asked,
         return false;
     set_status(text, status);
     return true;
+}
+
+/* Of two that differ, either may be what the seller meant. */
+static bool read_status(const cJSON *json, const struct triple *asked,
+                        char status[RESULT_STATUS_SIZE]) {
+    bool found = false;
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json) {
+        char another[RESULT_STATUS_SIZE];
+        if (strcmp(item->string, "status") != 0)
+            continue;
+        if (!read_status_item(item, asked, found ? another : status) ||
+            (found && strcmp(status, another) != 0))
+            return false;
+        found = true;
+    }
+    return found;
+}
+
+static bool contradicts(const cJSON *json, const struct triple *asked) {
+    static const char *const names[] = {
+        [TRIPLE_NAME] = "name", [TRIPLE_ID_CARD] = "idCard", [TRIPLE_MOBILE] = "mobile"};
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json) {
+        for (enum triple_field field = TRIPLE_NAME; field <= TRIPLE_MOBILE; field++) {
+            if (strcmp(item->string, names[field]) == 0 && cJSON_IsString(item) &&
+                echo_contradicts(asked, field, item->valuestring))
+                return true;
+        }
+    }
+    return false;
 }
 
 void reply_keep_text(const char *text, const struct triple *asked, char *kept, size_t capacity) {
@@ -182,10 +213,12 @@ cJSON *reply_body(const struct reply_bytes *bytes) {
 }
 
 static bool read_answer(const struct reply_bytes *bytes, const struct triple *asked,
-                        struct answer *answer) {
+                        struct reply *reply) {
+    struct answer *answer = &reply->answer;
     cJSON *json = reply_body(bytes);
     bool ok = cJSON_IsObject(json) && read_status(json, asked, answer->status);
     if (ok) {
+        reply->contradicts = contradicts(json, asked);
         read_text(json, "msg", asked, answer->msg, sizeof answer->msg);
         read_text(json, "mobileType", asked, answer->mobile_type, sizeof answer->mobile_type);
         read_text(json, "traceId", asked, answer->trace_id, sizeof answer->trace_id);
@@ -214,7 +247,7 @@ void reply_read(const struct reply_bytes *bytes, const struct triple *asked, str
     reply->class = refusal_of_gateway(bytes);
     if (reply->class != REPLY_ANSWER)
         return;
-    if (read_answer(bytes, asked, &reply->answer) &&
+    if (read_answer(bytes, asked, reply) &&
         is_sellers_status(bytes->http_status, reply->answer.status))
         return;
     memset(reply, 0, sizeof *reply);

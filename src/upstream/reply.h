@@ -54,6 +54,7 @@ struct reply_bytes {
 
 struct reply {
     enum reply_class class;
+    bool contradicts;     /* with REPLY_ANSWER: what it repeats is not what was asked; see echo */
     struct answer answer; /* with REPLY_ANSWER: all but the times and virtual_operator */
 };
 
@@ -67,7 +68,8 @@ struct reply {
  * to 15 printable ASCII characters without quotes and backslashes, or an integer from 0 up; one
  * digit gets a zero before it (1 is "01"). Unknown members are kept byte for byte in `answer.extra`
  * as far as they fit, in the seller's order, from the first 64 members of a body that is JSON by
- * the letter. Duplicate members: the first counts. Not an object, not UTF-8, a zero byte, over
- * REPLY_BODY_MAX, bytes after the end: no readable status.
+ * the letter. Duplicate members: the first counts, but where two of `status` differ there is none,
+ * and every echo must fit. Not an object, not UTF-8, a zero byte, over REPLY_BODY_MAX, bytes after
+ * the end: no readable status.
  */
 void reply_read(const struct reply_bytes *bytes, const struct triple *asked, struct reply *reply);

@@ -309,6 +309,29 @@ static void who_gives_up_while_it_is_away_is_heard_later(void **state) {
     }
 }
 
+/* A ledger that takes nothing: the followers are told, and the row's end is not forgotten. */
+static void who_gives_up_before_the_row_has_ended_ends_it_later(void **state) {
+    struct shared *shared = *state;
+    struct rig_admit first;
+    struct rig_admit follower;
+    struct rig_settle end;
+    open_patient(shared);
+    lead(shared, &first);
+    rig_admit(&shared->rig, 1, &follower, &first.admit.triple, FRESHNESS_ANY);
+    rig_barrier(&shared->rig, 1);
+    redis_server_do(&shared->ledger, "CONFIG SET maxmemory 1");
+    hold(shared, &end, &first, STORE_AWAY);
+    assert_true(is_lent_to(shared, &first));
+    assert_int_equal(follower.done, 0);
+    give_up(shared, &end, STORE_AWAY);
+    rig_expect(&shared->rig, &follower, STORE_ANSWERED);
+    assert_false(shared_is_lent(shared, &first));
+    redis_server_do(&shared->ledger, "CONFIG SET maxmemory 0");
+    rig_wait_until_ready(&shared->rig);
+    assert_int_equal(shared_row(shared, &first), 's');
+    assert_int_equal(shared_total(shared, "billed"), 1);
+}
+
 /* --- another life --- */
 
 /* Between two attempts: the first one has ended, and nobody makes the second. */
@@ -423,6 +446,7 @@ int main(void) {
         APART(what_is_held_while_it_is_away_is_delivered_and_held),
         SHARED(who_gives_up_while_it_is_away_is_heard_later),
         APART(who_gives_up_while_it_is_away_is_heard_later),
+        APART(who_gives_up_before_the_row_has_ended_ends_it_later),
         SHARED(a_process_that_ends_in_between_leaves_the_first_one_ended),
         APART(a_process_that_ends_in_between_leaves_the_first_one_ended),
         SHARED(a_process_that_ends_in_the_next_leaves_that_unknown),

@@ -320,8 +320,12 @@ static void a_forgotten_answer_does_not_come_back(void **state) {
     keep_answer(&replica, &kept[0], &number);
     keep_answer(&replica, &kept[1], &other);
     assert_int_equal(answers_in(replica.journal), 2);
-    for (int i = 0; i < RIG_CLIENTS; i++)
+    for (int i = 0; i < RIG_CLIENTS; i++) {
+        /* That they were kept is told to all but to who kept them, and after who kept them knows.
+         */
+        shared_wait(&replica, replica.rig.clients[i].notices == (i > 0 ? 2 : 0));
         replica.rig.clients[i].notices = 0;
+    }
 
     struct money_forget forget = {.op = {.number = number, .triple = kept[0].asked.admit.triple}};
     money_do_forget(&shared->rig, 0, &forget);

@@ -10,6 +10,7 @@ A finding names the file, the kind of value and the form; never the value.
 
 import base64
 import bisect
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -83,17 +84,21 @@ def secret_forms(value):
 
 
 def key_forms(value):
-    """Of a client's key the store has the SHA-256, by which it is known."""
-    return ((form, raw) for form, raw in secret_forms(value) if form != "sha256 hex")
+    """Of a client's key the store has the SHA-256 in small letters, by which it is known. One whose first
+    digits have no letters looks the same in capitals, so it is left out by what it is."""
+    known = hashlib.sha256(value.encode()).hexdigest()[: 2 * DIGEST_PREFIX].encode()
+    return ((form, raw) for form, raw in secret_forms(value) if raw != known)
 
 
 class Needles:
     def __init__(self):
         self.by_hex = {}
+        self.added = set()
 
     def add(self, kind, value, forms_of=forms):
-        if len(value.encode()) < LEAST:
+        if len(value.encode()) < LEAST or (kind, value) in self.added:
             return
+        self.added.add((kind, value))
         for form, raw in forms_of(value):
             if len(raw) >= LEAST:
                 self.by_hex.setdefault(raw.hex(), (kind, form))
@@ -111,19 +116,28 @@ class Needles:
 
     def search(self, paths):
         """Sorted [(path, kind, form)] of what was found, each once a file."""
+        cores = os.cpu_count() or 1
+        with tempfile.NamedTemporaryFile("w", prefix="needles-") as patterns:
+            patterns.write("\n".join(self.by_hex))
+            patterns.flush()
+            with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+                found = pool.map(
+                    lambda some: self.search_some(patterns.name, some),
+                    [paths[core::cores] for core in range(cores)],
+                )
+                return sorted(set().union(*found))
+
+    def search_some(self, patterns, paths):
         begins, lines, size = [], [], 0
         for path in paths:
             with open(path, "rb") as file:
                 lines.append(file.read().hex() + "\n\n")  # an even length: bytes begin at even places
             begins.append(size)
             size += len(lines[-1])
-        with tempfile.NamedTemporaryFile("w", prefix="needles-") as patterns:
-            patterns.write("\n".join(self.by_hex))
-            patterns.flush()
-            found = list(self.hits(patterns.name, "".join(lines)))
-        return sorted(
-            {(paths[bisect.bisect(begins, place) - 1], *hit) for place, hit in found}
-        )
+        return {
+            (paths[bisect.bisect(begins, place) - 1], *hit)
+            for place, hit in self.hits(patterns, "".join(lines))
+        }
 
     def hits(self, patterns, content):
         """(place, (kind, form)) of each match. One that begins in the middle of a byte is none, but

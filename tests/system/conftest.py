@@ -27,6 +27,7 @@ KEEP = "SANYAO_TEST_KEEP"
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "longest: takes ten seconds or more")
     os.environ["BIN_DIR"] = os.path.abspath(
         os.environ.get("BIN_DIR") or os.path.join(SOURCE_DIR, "build/release/bin")
     )
@@ -38,6 +39,19 @@ def pytest_configure(config):
         os.mkdir(os.path.join(config.run_dir, "left"))
         os.mkdir(os.path.join(config.run_dir, "summaries"))
     Needlework.path = os.path.join(config.run_dir, "needles", f"{os.getpid()}.jsonl")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest tests come first, each to a process of its own: what xdist gives to each of them at the
+    beginning are its share's consecutive tests."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest = [item for item in items if item.get_closest_marker("longest")]
+    items[:] = [item for item in items if item.get_closest_marker("longest") is None]
+    share = max((len(items) + len(longest)) // (4 * processes), 2)
+    turns = sorted((index % processes * share + index // processes, item.nodeid, item)
+                   for index, item in enumerate(longest))
+    for place, _, item in turns:
+        items.insert(place, item)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,7 +93,7 @@ def pytest_sessionfinish(session, exitstatus):
     needles = needles_of(config.run_dir)
     config.needles = len(needles.by_hex)
     config.found = needles.search(config.left) if needles.by_hex else []
-    if config.found and session.exitstatus == 0:
+    if config.found and session.exitstatus in (0, 5):
         session.exitstatus = 1
     if session.exitstatus in (0, 5) and KEEP not in os.environ:
         shutil.rmtree(config.run_dir)

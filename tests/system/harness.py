@@ -209,7 +209,8 @@ def read_database(path, query):
 
 class Server:
     """One `sanyao serve`. `settings` are environment names without SANYAO_; None leaves one out. With
-    `redis`, that is its store."""
+    `redis`, that is its store. A failed call is told at once unless the settings say otherwise
+    (test_retries)."""
 
     numbers = itertools.count(1)
 
@@ -231,6 +232,7 @@ class Server:
             "APPCODE": APPCODE,
             "ADMIN_TOKEN": secrets.token_urlsafe(32),
             "UPSTREAM_URL": upstream_url or "http://127.0.0.1:9/carrieroperator",
+            "UPSTREAM_RETRIES": "0",
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "json",
             **settings,
@@ -267,7 +269,15 @@ class Server:
         self.port = self.port_of("listening")
         if self.settings["ADMIN_LISTEN"]:
             self.admin_port = self.port_of("admin listening")
+        if self.redis is None and self.admin_port is not None:
+            wait_until(self.has_read, START_TIMEOUT, "the first reading of clients and packages")
         return self
+
+    def has_read(self):
+        """Does it know its clients and packages? Until then it turns everybody away. Who starts a server on
+        a shared store says whether that is there."""
+        reply = self.admin("GET", "/readyz")
+        return "not been read yet" not in reply.json["checks"]["store"]
 
     def events(self, name=None):
         """The log's events so far (of that name)."""

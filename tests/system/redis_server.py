@@ -290,13 +290,16 @@ class RedisServer:
         lines = self.command("INFO", section).decode().splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
-    def start_loading(self):
-        """Starts it anew, filled with keys that it reads at 20 ms each, so that it says LOADING for
-        half a minute; end_loading() makes it fast."""
+    def prepare_loading(self):
+        """Fills it with what start_loading() lets it read, which may make it stand still for a moment."""
         for index in range(1500):
             self.command("SET", f"filling:{index}", os.urandom(2000), "EX", 3600)
         self.command("BGREWRITEAOF")
         wait_until(lambda: self.info("persistence")["aof_rewrite_in_progress"] == "0", 20, "a base")
+
+    def start_loading(self):
+        """Starts it anew, to read its keys at 20 ms each, so that it says LOADING for half a minute;
+        end_loading() makes it fast."""
         self.stop()
         self.options.update(key_load_delay=20000, loading_process_events_interval_bytes=1024)
         self.start(wait=False)

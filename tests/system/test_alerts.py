@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 import pytest
+from desk import Desk
 from harness import Needlework, wait_until
 
 SIGNING = "SEC-signing-" + secrets.token_hex(12)
@@ -121,14 +122,14 @@ return version
 DOCUMENT_KEYS = ("{ledger}version", "{ledger}documents", "{ledger}changes")
 
 
-def package_document(name, calls, **more):
+def package_document(name, calls):
     return {"id": name, "credential": "main", "calls": calls, "priceCny": 30.00,
-            "purchasedAt": "2026-11-01T00:00:00Z", "expiresAt": None, "removed": False, **more}
+            "purchasedAt": "2026-11-01T00:00:00Z", "expiresAt": None, "removed": False}
 
 
-def put_package(redis, name, calls, **more):
-    """As the shared store keeps it; replicas come upon it by themselves."""
-    document = package_document(name, calls, **more)
+def put_package(redis, name, calls):
+    """As the shared store keeps it, before there is a replica."""
+    document = package_document(name, calls)
     redis.command("EVAL", WRITE, 3, *DOCUMENT_KEYS, "package:" + name, json.dumps(document))
 
 
@@ -189,7 +190,7 @@ def test_each_crossing_is_told_once_over_three_replicas(replicas, redis, people,
         assert sorted(event["alert"] for event in fired) == sorted(generic_ids(told))
 
         # A top-up: what is left is above again, and every crossing is told once more.
-        put_package(redis, "p-1", 20)
+        Desk(group[0]).set_package("p-1", calls=20)
         wait_for_alert(redis, "package/p-1/20", state="resolved")
         wait_for_alert(redis, "package/p-1/0", state="resolved")
         spend(group, people, 10)
@@ -204,10 +205,11 @@ def test_a_removed_package_resolves_its_alerts(replicas, redis, people, webhooks
     group = replicas(1, ALERTS_THRESHOLDS="50")
     spend(group, people, 1)
     wait_for_alert(redis, "package/p-1/50", state="firing", delivered=False)
-    put_package(redis, "p-1", 2, removed=True)
+    Desk(group[0]).set_package("p-1", removed=True)
     wait_for_alert(redis, "package/p-1/50", state="resolved")
 
 
+@pytest.mark.longest
 def test_robots_get_their_signatures_and_are_asked_again(replicas, redis, people, webhooks):
     refusals = [500, (200, {"errcode": 310000, "code": 19021}), 302]
     with Receiver(refusals) as ding, Receiver(refusals) as fei, Receiver(refusals) as wecom:
@@ -253,6 +255,7 @@ def test_a_webhook_that_has_it_is_not_told_again(replicas, redis, people, webhoo
         assert (len(good.seen()), len(bad.seen())) == (1, 2)
 
 
+@pytest.mark.longest
 def test_another_replica_goes_on_where_the_holder_was_killed(replicas, redis, people, webhooks):
     with Receiver(["hang"]) as receiver:
         webhooks.add("ops", "generic", receiver)
@@ -347,6 +350,7 @@ def test_the_embedded_store_tells_of_each_crossing_once(start, people, webhooks)
         no_address_was_logged([server], webhooks)
 
 
+@pytest.mark.longest
 def test_what_was_not_delivered_is_taken_over_by_the_next_start(start, people, webhooks):
     with Receiver(["hang"]) as receiver:
         webhooks.add("ops", "generic", receiver)

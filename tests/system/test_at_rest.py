@@ -5,12 +5,13 @@ The search of everything that the other tests left runs at the end of the sessio
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import urllib.parse
 
 import pytest
-from at_rest import Needles
+from at_rest import DIGEST_PREFIX, Needles
 from people import People
 
 PERSON = People(seed=11).one()
@@ -74,6 +75,34 @@ def test_a_planted_value_is_found(tmp_path, person, member, plant):
 )
 def test_a_planted_secret_is_found(tmp_path, planted):
     assert "secret" in {kind for _, kind, _ in search(tmp_path, b"\0\1" + planted)}
+
+
+def key_that(letters):
+    """A key whose SHA-256 begins with digits only, or does not."""
+    return next(
+        key for key in (f"sy_Shop_{number:043}" for number in itertools.count())
+        if hashlib.sha256(key.encode()).hexdigest()[: 2 * DIGEST_PREFIX].isdigit() is not letters
+    )
+
+
+@pytest.mark.parametrize("letters", [True, False], ids=["letters", "digits"])
+def test_of_a_key_only_its_hash_as_it_is_stored_may_be_found(tmp_path, letters):
+    key = key_that(letters)
+    digest = hashlib.sha256(key.encode())
+    needles = Needles()
+    needles.add_key(key)
+
+    def kinds(planted):
+        (tmp_path / "left").write_bytes(b"\0\1" + planted)
+        return {kind for _, kind, _ in needles.search([str(tmp_path / "left")])}
+
+    assert kinds(digest.hexdigest().encode()) == set()
+    capitals = digest.hexdigest().upper().encode()
+    assert kinds(capitals) == ({"key"} if letters else set())
+    for planted in (key.encode(), digest.digest(), base64.b64encode(digest.digest()),
+                    hashlib.sha1(key.encode()).hexdigest().encode(),
+                    hashlib.sha256(key.lower().encode()).hexdigest().encode()):
+        assert kinds(planted) == {"key"}
 
 
 def test_masks_and_noise_are_no_finding(tmp_path):

@@ -223,6 +223,7 @@ def test_a_change_is_in_force_everywhere_within_a_second(replicas, people):
     assert min(late) < 1
 
 
+@pytest.mark.longest
 def test_a_notice_that_was_lost_is_made_up_for(replicas, redis, people):
     group = replicas(2, **KEYS)
     key = Desk(group[0]).add_client("billing")

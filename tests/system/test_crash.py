@@ -56,6 +56,7 @@ def known(server, crowd):
         return sum(read_answer(connection, person).status == 200 for person in crowd)
 
 
+@pytest.mark.longest
 @pytest.mark.timeout(170)
 def test_a_hundred_kills_lose_nothing(place, sandbox):
     chance = random.Random(23)

@@ -119,10 +119,12 @@ def first_half(connection, person):
     return whole[len(whole) // 2:]
 
 
-def test_a_drain_that_takes_too_long_ends(start, sandbox, people):
+@pytest.mark.parametrize("callers", [1, 5])
+def test_a_drain_that_takes_too_long_ends(start, sandbox, people, callers):
+    """One caller keeps one worker; the other has ended by then."""
     server = start(REQUEST_TIMEOUT="30s", DRAIN_TIMEOUT="1s", UPSTREAM_TIMEOUT="60s")
     person = people.one()
-    connections = hang(sandbox, server, person, 5)
+    connections = hang(sandbox, server, person, callers)
     server.signal()
     server.wait(timeout=15)
     for connection in connections:

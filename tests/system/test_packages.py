@@ -187,7 +187,7 @@ def test_without_a_package_the_balance_is_unmetered(start, people):
 
 
 def test_what_certainly_was_not_billed_is_refunded(start, people, sandbox):
-    server = start(UPSTREAM_RETRIES="0")
+    server = start()
     desk = Desk(server)
     desk.add_package("only", 5)
     kinds = (

@@ -283,14 +283,10 @@ GATEWAY = [
 ]
 
 
-RETRIES = 2  # upstream.retries
-
-
 @pytest.mark.parametrize("gateway, code", GATEWAY)
 def test_a_refusal_of_the_gateway_costs_nothing(shared, people, gateway, code):
     person = people.one()
-    calls = 1 + RETRIES if "throttled" in gateway else 1
-    shared.sandbox.behave(mobile=person.mobile, gateway=gateway, calls=calls)
+    shared.sandbox.behave(mobile=person.mobile, gateway=gateway, calls=1)
     reply = shared.ask(person)
     refusal(reply, 502 if code == "upstream_refused_credential" else 503, code)
     assert shared.rows()[-1]["state"] == "released"
@@ -324,9 +320,9 @@ def test_an_exhausted_package(place, people):
 
 
 def test_nobody_listens_upstream(start, people):
-    server = start(upstream_url="http://127.0.0.1:1/carrieroperator", UPSTREAM_RETRIES="1")
+    server = start(upstream_url="http://127.0.0.1:1/carrieroperator")
     refusal(server.ask(people.one()), 503, "upstream_unavailable")
-    assert server.states() == {"released": 2}
+    assert server.states() == {"released": 1}
 
 
 def test_no_answer_in_time(start, sandbox, people):

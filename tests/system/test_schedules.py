@@ -78,6 +78,7 @@ def run_on(cluster, tally):
     cluster.redis.check_lifetimes()
 
 
+@pytest.mark.longest
 @pytest.mark.timeout(SECONDS + 300 if SECONDS else 60 + 10 * COUNT)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_schedules_break_no_promise(place, summaries, part):

@@ -111,7 +111,10 @@ FAULTS = [
 def test_nothing_is_spent_and_what_is_known_is_served(replicas, sandbox, people, fault):
     server, = replicas(1, WORKERS="1")
     known, other, third = people.some(3)
-    server.ask(known)
+    if fault is loading:
+        server.redis.prepare_loading()
+        server.wait_until_ready()
+    wait_until(lambda: server.ask(known).status == 200, 10, "the answer")
     end = fault(server.redis)
     try:
         wait_until(lambda: server.ask(third).status == 503, 10, "a refusal")

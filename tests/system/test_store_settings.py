@@ -214,6 +214,7 @@ def test_the_failover_of_sentinels_is_followed(place, sandbox, people):
         assert redis.replica.totals() == totals_of(group.rows()) == {"s": 7, "billed": 7}
 
 
+@pytest.mark.longest
 def test_a_master_that_comes_back_as_a_replica_is_left_alone(place, sandbox, people):
     with SentinelGroup(os.path.join(place, "redis")) as redis, Replicas(
         place, redis.replica, sandbox.url, count=1, STORE_URL=redis.url

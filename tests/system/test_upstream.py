@@ -181,7 +181,6 @@ def test_https_with_a_certificate_that_holds(place, people, authority):
 def test_https_with_a_certificate_that_does_not(place, people, authority, host, ca):
     with RawUpstream(play_answer, tls(authority, host), "localhost") as upstream:
         settings = {"UPSTREAM_CA_FILE": authority / ca} if ca else {}
-        settings["UPSTREAM_RETRIES"] = "0"
         with Server(place, upstream.url, **settings) as server:
             reply = server.ask(people.one())
             assert (reply.code, reply.json["billed"]) == ("upstream_unavailable", False)

@@ -336,6 +336,53 @@ static void on_refreshed_again(void *arg, bool read) {
         directory_refresh(house->directory, on_refreshed_again, house);
 }
 
+static void note_client(struct house *house, const char *id, int64_t version) {
+    struct client client;
+    client_init(&client, id, NOW_MS);
+    char *body = client_encode(&client);
+    const struct store_write_document write = {
+        .kind = STORE_CLIENT, .id = id, .body = body, .version = version};
+    directory_note_written(house->directory, &write);
+    free(body);
+}
+
+/* The store did it, and went away before it could be read. */
+static void what_was_written_is_known_though_it_cannot_be_read(void **state) {
+    struct house *house = *state;
+    begin(house);
+    write_client(house, "theirs");
+    write_client(house, "ours");
+    house->store.away = true;
+    refresh(house);
+    assert_int_equal(house->failures, 1);
+    note_client(house, "ours", 2);
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+    assert_int_equal(directory_now(house->directory)->version, 2);
+    /* What others wrote before is not missed. */
+    house->store.away = false;
+    refresh(house);
+    assert_non_null(directory_find_client(directory_now(house->directory), "theirs"));
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+    /* Nor does an older one replace what was read. */
+    int64_t version = directory_document(house->directory, STORE_CLIENT, "theirs")->version;
+    note_client(house, "theirs", version - 1);
+    assert_int_equal(directory_document(house->directory, STORE_CLIENT, "theirs")->version,
+                     version);
+}
+
+/* It went away and lost what it had done. */
+static void what_was_written_and_lost_unread_is_given_back(void **state) {
+    struct house *house = *state;
+    begin(house);
+    house->store.away = true;
+    refresh(house);
+    note_client(house, "ours", 1);
+    house->store.away = false;
+    refresh(house);
+    assert_non_null(find_document(&house->store, STORE_CLIENT, "ours"));
+    assert_non_null(directory_find_client(directory_now(house->directory), "ours"));
+}
+
 static void whoever_was_told_may_ask_again_at_once(void **state) {
     struct house *house = *state;
     begin(house);
@@ -839,12 +886,46 @@ static void a_reader_sees_one_snapshot_at_a_time(void **state) {
     budget_plan_retain(plan);
     write_client(house, "shop");
     refresh(house);
-    while (directory_read(reader)->version < 1)
+    while (house->changes < 1)
         uv_run(&house->loop, UV_RUN_ONCE);
-    assert_int_equal(house->changes, 1);
+    assert_int_equal(directory_read(reader)->version, 1);
     assert_int_equal(plan->version, 0);
     assert_int_equal(plan->count, 2);
     budget_plan_release(plan);
+    directory_detach(reader);
+}
+
+struct look_at_once {
+    struct house *house;
+    struct directory_reader *reader;
+    const struct directory_snapshot *borrowed;
+    bool looked;
+};
+
+static void on_refreshed_look(void *arg, bool read) {
+    struct look_at_once *look = arg;
+    assert_true(read);
+    assert_int_equal(look->house->changes, 0);
+    assert_int_equal(directory_read(look->reader)->version, 1);
+    assert_non_null(directory_find_client(directory_read(look->reader), "shop"));
+    assert_int_equal(look->borrowed->version, 0);
+    assert_int_equal(look->borrowed->client_count, 0);
+    look->looked = true;
+}
+
+/* Whoever waited for a refresh may be answered before the worker is woken. */
+static void what_a_refresh_brought_is_read_before_the_waking(void **state) {
+    struct house *house = *state;
+    struct complaint complaint;
+    begin(house);
+    struct directory_reader *reader =
+        directory_attach(house->directory, &house->loop, on_changed, house, &complaint);
+    struct look_at_once look = {house, reader, directory_read(reader), false};
+    write_client(house, "shop");
+    directory_refresh(house->directory, on_refreshed_look, &look);
+    while (!look.looked || house->changes == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    assert_int_equal(house->changes, 1);
     directory_detach(reader);
 }
 
@@ -965,6 +1046,8 @@ int main(void) {
         HOUSE_TEST(a_lost_notice_costs_only_time),
         HOUSE_TEST(refreshes_that_come_meanwhile_are_one),
         HOUSE_TEST(a_store_that_is_away_is_said_and_tried_again),
+        HOUSE_TEST(what_was_written_is_known_though_it_cannot_be_read),
+        HOUSE_TEST(what_was_written_and_lost_unread_is_given_back),
         HOUSE_TEST(whoever_was_told_may_ask_again_at_once),
         HOUSE_TEST(what_the_store_lost_is_given_back),
         HOUSE_TEST(a_loss_during_an_outage_is_made_good_later),
@@ -992,6 +1075,7 @@ int main(void) {
         HOUSE_TEST(meters_outlive_every_change_of_their_client),
         HOUSE_TEST(clients_know_what_they_have_used),
         HOUSE_TEST(a_reader_sees_one_snapshot_at_a_time),
+        HOUSE_TEST(what_a_refresh_brought_is_read_before_the_waking),
         HOUSE_TEST(who_pokes_is_told_even_that_nothing_came),
         HOUSE_TEST(workers_read_on_their_own_threads),
         HOUSE_TEST(who_waits_at_the_end_is_told),

@@ -301,6 +301,8 @@ static void words_have_their_meaning(void **state) {
         {200, "{\"code\":0,\"data\":[1]}", REPLY_INVALID, "", false},
         {200, "{\"code\":0,\"data\":{\"result\":1}", REPLY_INVALID, "", false},
         {200, "{\"code\":0,\"data\":{\"result\":1}} x", REPLY_INVALID, "", false},
+        {200, "{\"code\":0,\"data\":{\"result\":1,\"result\":2}}", REPLY_INVALID, "", false},
+        {200, "{\"code\":0,\"data\":{\"result\":1},\"data\":1}", REPLY_INVALID, "", false},
         {200, "[]", REPLY_INVALID, "", false},
         {200, "", REPLY_INVALID, "", false},
         {200, "{\"code\":\"\xca\xb5\"}", REPLY_INVALID, "", false},
@@ -412,6 +414,26 @@ static void nothing_of_the_question_is_kept(void **state) {
     }
 }
 
+static void echoes_of_another_question_are_noticed(void **state) {
+    (void)state;
+    static const struct {
+        const char *body;
+        bool contradicts;
+    } cases[] = {
+        {"{\"code\":0,\"data\":{\"result\":1,\"phone\":\"138*****000\"}}", false},
+        {"{\"code\":0,\"data\":{\"result\":1,\"phone\":\"139*****000\"}}", true},
+        {"{\"code\":0,\"data\":{\"result\":1,\"phone\":13900138000}}", true},
+        {"{\"code\":0,\"data\":{\"result\":1}}", false},
+    };
+    struct provider provider = seller_with("reply.mobile", "\"/data/phone\"");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bool priced = false;
+        struct reply reply = read_as(&provider, 200, NULL, cases[i].body, &priced);
+        assert_int_equal(reply.class, REPLY_ANSWER);
+        assert_int_equal(reply.contradicts, cases[i].contradicts);
+    }
+}
+
 static void one_pointer_reads_a_word_whole(void **state) {
     (void)state;
     struct provider provider = seller_with("billed", NULL);
@@ -449,6 +471,7 @@ int main(void) {
         cmocka_unit_test(every_answer_can_be_billed),
         cmocka_unit_test(texts_are_kept),
         cmocka_unit_test(nothing_of_the_question_is_kept),
+        cmocka_unit_test(echoes_of_another_question_are_noticed),
         cmocka_unit_test(one_pointer_reads_a_word_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -49,10 +51,39 @@ static void an_answer_is_no_error(void **state) {
     assert_false(redis_reply_is_farewell(&reply));
 }
 
+static int64_t time_of(const char *seconds, const char *microseconds) {
+    char texts[2][64];
+    redisReply parts[2];
+    redisReply *elements[2] = {&parts[0], &parts[1]};
+    snprintf(texts[0], sizeof texts[0], "%s", seconds);
+    snprintf(texts[1], sizeof texts[1], "%s", microseconds);
+    for (int i = 0; i < 2; i++)
+        parts[i] =
+            (redisReply){.type = REDIS_REPLY_STRING, .str = texts[i], .len = strlen(texts[i])};
+    const redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = elements};
+    return redis_reply_time(&reply);
+}
+
+static void a_time_is_read_or_is_none(void **state) {
+    (void)state;
+    assert_int_equal(time_of("1800000000", "123456"), INT64_C(1800000000123));
+    assert_int_equal(time_of("1800000000", "0"), INT64_C(1800000000000));
+    assert_int_equal(time_of("0", "0"), 0);
+    assert_int_equal(time_of("-5", "0"), 0);
+    assert_int_equal(time_of("x", "0"), 0);
+    assert_int_equal(time_of("99999999999999999999", "0"), 0);
+    assert_int_equal(time_of("1800000000", "1000000"), 0);
+    assert_int_equal(redis_reply_time(NULL), 0);
+    char said[] = "NOPERM this user has no permissions";
+    const redisReply error = {.type = REDIS_REPLY_ERROR, .str = said, .len = strlen(said)};
+    assert_int_equal(redis_reply_time(&error), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_read_past_where_they_were_met),
         cmocka_unit_test(an_answer_is_no_error),
+        cmocka_unit_test(a_time_is_read_or_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

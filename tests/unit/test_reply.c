@@ -178,12 +178,60 @@ static void known_members_of_a_wrong_type_are_missing(void **state) {
 
 static void the_first_of_duplicates_counts(void **state) {
     (void)state;
-    struct reply reply = read_body("{\"status\":\"01\",\"status\":\"02\",\"msg\":5,\"msg\":\"b\","
+    struct reply reply = read_body("{\"status\":\"01\",\"msg\":5,\"msg\":\"b\","
                                    "\"x\":1,\"x\":2,\"\\u0078\":3}");
     assert_string_equal(reply.answer.status, "01");
     assert_string_equal(reply.answer.msg, "");
     assert_string_equal(reply.answer.extra, "\"x\":1");
-    assert_int_equal(read_body("{\"status\":null,\"status\":\"01\"}").class, REPLY_INVALID);
+}
+
+static void statuses_that_differ_are_none(void **state) {
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *status; /* empty: none */
+    } cases[] = {
+        {"{\"status\":\"01\",\"status\":\"02\"}", ""},
+        {"{\"status\":\"01\",\"x\":0,\"\\u0073tatus\":\"02\"}", ""},
+        {"{\"status\":null,\"status\":\"01\"}", ""},
+        {"{\"status\":\"01\",\"status\":null}", ""},
+        {"{\"status\":\"01\",\"status\":\"01\",\"status\":\"02\"}", ""},
+        {"{\"status\":\"01\",\"status\":\"01\"}", "01"},
+        {"{\"status\":\"01\",\"status\":1,\"status\":\"1\"}", "01"},
+        {"{\"status\":\"01\",\"Status\":\"02\",\"x\":{\"status\":\"02\"}}", "01"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reply reply = read_body(cases[i].body);
+        bool read = cases[i].status[0] != '\0';
+        if (reply.class != (read ? REPLY_ANSWER : REPLY_INVALID) ||
+            strcmp(reply.answer.status, cases[i].status) != 0)
+            fail_msg("case %zu", i);
+    }
+}
+
+static void echoes_of_another_question_are_noticed(void **state) {
+    (void)state;
+    static const struct {
+        const char *members;
+        bool contradicts;
+    } cases[] = {
+        {"\"name\":\"张*\",\"idCard\":\"11*****002X\",\"mobile\":\"13*****000\"", false},
+        {"\"name\":\"\",\"idCard\":null,\"mobile\":13900139000", false},
+        {"\"name\":\"李*\"", true},
+        {"\"idCard\":\"11*****0021\"", true},
+        {"\"mobile\":\"18*****000\"", true},
+        {"\"mobile\":\"13*****000\",\"mobile\":\"18*****000\"", true},
+        {"\"x\":{\"mobile\":\"18*****000\"}", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[256];
+        snprintf(body, sizeof body, "{\"status\":\"01\",%s}", cases[i].members);
+        struct reply reply = read_body(body);
+        assert_int_equal(reply.class, REPLY_ANSWER);
+        if (reply.contradicts != cases[i].contradicts)
+            fail_msg("case %zu", i);
+    }
+    assert_false(read_body("{\"name\":\"李*\"}").contradicts);
 }
 
 static void unknown_members_are_kept_byte_for_byte(void **state) {
@@ -469,6 +517,8 @@ int main(void) {
         cmocka_unit_test(the_body_need_not_be_terminated),
         cmocka_unit_test(known_members_of_a_wrong_type_are_missing),
         cmocka_unit_test(the_first_of_duplicates_counts),
+        cmocka_unit_test(statuses_that_differ_are_none),
+        cmocka_unit_test(echoes_of_another_question_are_noticed),
         cmocka_unit_test(unknown_members_are_kept_byte_for_byte),
         cmocka_unit_test(escaped_names_of_known_members_are_known),
         cmocka_unit_test(extra_members_are_kept_as_far_as_they_fit),

@@ -134,7 +134,7 @@ static void breakers_bar_the_way(void **state) {
     break_provider(scene, "third");
     assert_leads(scene, "");
     assert_int_equal(scene->step.barred, FAILURE_UPSTREAM_UNAVAILABLE);
-    assert_int_equal(scene->step.wait_ms, 4000);
+    assert_int_equal(scene->step.wait_ms, 2000);
 }
 
 static void behind_an_open_breaker_one_probe_goes(void **state) {
