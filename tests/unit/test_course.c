@@ -16,9 +16,8 @@
 
 static struct upstream_outcome reply_of(enum reply_class class, int http_status,
                                         const char *status) {
-    struct upstream_outcome outcome = {.end = UPSTREAM_REPLIED,
-                                       .http_status = http_status,
-                                       .priced = class == REPLY_ANSWER};
+    struct upstream_outcome outcome = {
+        .end = UPSTREAM_REPLIED, .http_status = http_status, .priced = class == REPLY_ANSWER};
     outcome.reply.class = class;
     snprintf(outcome.reply.answer.status, sizeof outcome.reply.answer.status, "%s", status);
     return outcome;
