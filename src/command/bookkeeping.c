@@ -25,15 +25,25 @@ static void on_changed(void *arg, const struct digest *triple) {
     (void)triple;
 }
 
-/* As many as the config has; the caller frees them. NULL: no memory. */
+static void describe(const struct digest_key *key, const struct config_credential *credential,
+                     struct directory_credential *out) {
+    const struct digest digest = digest_secret(key, credential->appcode);
+    snprintf(out->id, sizeof out->id, "%s", credential->id);
+    digest_short(&digest, out->appcode);
+}
+
+/* In the order of their providers: that is the order in which they are drawn from. One whose
+ * provider is not in use is left out. The caller frees them. NULL: no memory. */
 static struct directory_credential *list_credentials(const struct digest_key *key,
-                                                     const struct config *config) {
+                                                     const struct config *config, int *count) {
     struct directory_credential *credentials =
         calloc((size_t)config->credential_count + 1, sizeof *credentials);
-    for (int i = 0; credentials != NULL && i < config->credential_count; i++) {
-        const struct digest digest = digest_secret(key, config->credentials[i].appcode);
-        snprintf(credentials[i].id, sizeof credentials[i].id, "%s", config->credentials[i].id);
-        digest_short(&digest, credentials[i].appcode);
+    *count = 0;
+    for (int provider = 0; credentials != NULL && provider < config->provider_count; provider++) {
+        for (int i = 0; i < config->credential_count; i++) {
+            if (config->credentials[i].provider == provider)
+                describe(key, &config->credentials[i], &credentials[(*count)++]);
+        }
     }
     return credentials;
 }
@@ -109,7 +119,8 @@ static bool begin_alerting(struct bookkeeping *books, struct metrics_row *metric
 
 static bool begin_directory(struct bookkeeping *books, struct complaint *complaint) {
     const struct config *config = books->config;
-    struct directory_credential *credentials = list_credentials(books->key, config);
+    int count = 0;
+    struct directory_credential *credentials = list_credentials(books->key, config, &count);
     if (credentials == NULL)
         return complain(complaint, "no memory for the credentials");
     const struct directory_parts parts = {.loop = books->loop,
@@ -117,11 +128,10 @@ static bool begin_directory(struct bookkeeping *books, struct complaint *complai
                                           .store = books->store,
                                           .marked = breakers_marked,
                                           .arg = &books->breakers};
-    if (breakers_begin(&books->breakers, &clock_system, config, credentials,
-                       config->credential_count, complaint))
+    if (breakers_begin(&books->breakers, &clock_system, config, credentials, count, complaint))
         books->directory = directory_new(&parts, complaint);
     if (books->directory != NULL)
-        directory_set_credentials(books->directory, credentials, config->credential_count,
+        directory_set_credentials(books->directory, credentials, count,
                                   config->upstream_refused_for_ms);
     free(credentials);
     return books->directory != NULL;
@@ -139,12 +149,13 @@ bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store 
 }
 
 void bookkeeping_set_config(struct bookkeeping *books, struct config *config) {
+    int count = 0;
     books->config = config;
-    struct directory_credential *credentials = list_credentials(books->key, config);
+    struct directory_credential *credentials = list_credentials(books->key, config, &count);
     if (credentials != NULL) {
-        directory_set_credentials(books->directory, credentials, config->credential_count,
+        directory_set_credentials(books->directory, credentials, count,
                                   config->upstream_refused_for_ms);
-        breakers_set(&books->breakers, config, credentials, config->credential_count);
+        breakers_set(&books->breakers, config, credentials, count);
     } else {
         log_error("no memory for the credentials; the old ones go on");
     }

@@ -547,7 +547,7 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
     settle->triple = flight->triple_digest;
     settle->number = flight->number_digest;
     settle->account = flight->admit.account;
-    billing_judge(outcome, verifier->parts.config->billed_statuses, &settle->ledger);
+    billing_judge(outcome, &settle->ledger);
     settle->ledger.settled_at_ms = clock_unix_ms(verifier->parts.clock);
     settle->failure = flight->course.failure;
     settle->answered = settle->failure == FAILURE_NONE;

@@ -367,7 +367,7 @@ static bool load(struct config_loader *loader) {
     loader->config->workers_counted = loader->config->workers == 0;
     if (loader->config->workers_counted)
         loader->config->workers = processors();
-    return config_secrets_load(loader) && check_together(loader);
+    return config_secrets_load(loader) && config_providers_load(loader) && check_together(loader);
 }
 
 struct config *config_load_from(const struct config_sources *sources, struct complaint *complaint) {
@@ -406,6 +406,7 @@ static void free_config(struct config *config) {
         free(config->source[i]);
     }
     config_secrets_free(config);
+    free(config->providers);
     for (int i = 0; i < config->secret_file_count; i++)
         free(config->secret_files[i].path);
     free(config->secret_files);

@@ -35,6 +35,7 @@ typedef char **config_list;
 struct config_credential {
     char *id;
     char *appcode; /* secret */
+    int provider;  /* whose it is, an index into `providers`; -1: of one that is not in the order */
 };
 
 struct config_secret_file {
@@ -55,6 +56,8 @@ struct config_webhook {
     char *url;    /* secret: whoever has it may write there */
     char *secret; /* secret, for signing; NULL: none */
 };
+
+struct provider;
 
 struct config {
     atomic_int refs;
@@ -82,7 +85,9 @@ struct config {
     char *appcode; /* secret; NULL: none given; else it is the first of `credentials` too */
     config_list credential_files; /* ID=PATH */
     char *upstream_url;
-    char *upstream_ca_file; /* empty: the system's */
+    char *upstream_ca_file;   /* empty: the system's */
+    char *upstream_providers; /* JSON: an object of descriptions */
+    config_list upstream_order;
     int64_t upstream_connect_timeout_ms;
     int64_t upstream_timeout_ms;
     int64_t upstream_max_connections;
@@ -117,6 +122,9 @@ struct config {
     /* What the files of two lists held; guarded like every secret. */
     struct config_credential *credentials; /* `appcode` as "main", then the list's, in its order */
     struct config_webhook *webhooks;
+    /* Who is asked, in the order of `upstream_order`, the one of the guide among them. */
+    struct provider *providers; /* upstream/provider.h */
+    int provider_count;
     int credential_count;
     int webhook_count;
 
@@ -142,6 +150,7 @@ enum config_type {
     CONFIG_STRING,
     CONFIG_LIST,   /* in the file an array of strings, in the environment separated by commas */
     CONFIG_ENUM,   /* one of `words`; the value is the index */
+    CONFIG_JSON,   /* an object, of up to `most` members; the value is its text */
     CONFIG_SECRET, /* in the file only as KEY_file, the path of a file that holds it */
 };
 
@@ -159,7 +168,8 @@ struct config_setting {
     bool password; /* a string that is an address in which a password may stand */
     /* The default, as text that the environment could give; NULL for a secret: none. */
     const char *fallback;
-    /* Bounds: of an integer; a duration in milliseconds; a string's bytes; a list's items. */
+    /* Bounds: of an integer; a duration in milliseconds; a string's bytes; a list's items; an
+     * object's members. */
     int64_t least, most;
     const char *const *words; /* of CONFIG_ENUM, ended by NULL */
     /* Further check of a text or of each item; NULL, or a phrase: "must be host:port". */

@@ -7,6 +7,7 @@
 
 #include "runtime/authority.h"
 #include "store/redis_url.h"
+#include "upstream/provider.h"
 
 #define UNIX_PREFIX   "unix:"
 #define SQLITE_PREFIX "sqlite:"
@@ -249,4 +250,8 @@ const char *config_check_price(const char *item) {
                 is_number(price, yuan, 9) && price[end] == '\0' && decimals <= 2 &&
                 (price[yuan] == '\0' || decimals > 0);
     return good ? NULL : "must be CALLS=CNY, such as 1000=288 or 100=29.90";
+}
+
+const char *config_check_provider(const char *item) {
+    return provider_check_id(item);
 }

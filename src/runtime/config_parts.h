@@ -7,6 +7,7 @@
  *   config_value    text and JSON to values  config_environment  variables, nearest names
  *   config          the order, cross checks  config_print        for people and programs
  *   config_secrets  files named in lists     config_changes      what a reload would change
+ *   config_providers  who is asked, and with whose credentials
  *
  * A function that refuses a value leaves a phrase in `why` ("must be true or false"); its caller
  * puts the place and the key before it.
@@ -20,7 +21,7 @@
 union config_value {
     bool flag;
     int64_t number; /* also a duration, and the index of an enum's word */
-    char *text;     /* of a secret: from secret_copy */
+    char *text;     /* also of JSON; of a secret: from secret_copy */
     config_list list;
 };
 
@@ -76,6 +77,7 @@ const char *config_check_webhook(const char *item);
 const char *config_check_webhook_url(const char *text);
 const char *config_check_percent(const char *text);
 const char *config_check_price(const char *item);
+const char *config_check_provider(const char *item);
 
 /* The kind of webhook that `size` bytes name; -1: none. */
 int config_webhook_kind(const char *text, size_t size);
@@ -191,6 +193,9 @@ const char *config_source_at(const struct config *config, size_t offset);
  */
 bool config_secrets_load(struct config_loader *loader) __attribute__((warn_unused_result));
 void config_secrets_free(struct config *config);
+
+/* Reads upstream.providers and puts them in order, when the credentials are there. */
+bool config_providers_load(struct config_loader *loader) __attribute__((warn_unused_result));
 
 struct config_sources {
     const char *path;         /* of the settings file; NULL: see config_load */

@@ -6,11 +6,14 @@
 
 #include <sodium.h>
 
+#include "runtime/json_scan.h"
 #include "runtime/secret.h"
 #include "runtime/text.h"
+#include "runtime/utf8.h"
 #include "store/redis_url.h"
 
-#define TEXT_SIZE_MAX 1024 /* bytes of any one string or item */
+#define TEXT_SIZE_MAX 1024        /* bytes of any one string or item */
+#define JSON_SIZE_MAX (64 * 1024) /* of an object as text */
 
 static bool no_memory(struct complaint *why) {
     return complain(why, "no memory for it");
@@ -270,6 +273,32 @@ static bool list_from_json(const struct config_setting *setting, const cJSON *it
     return list_finish(setting, good, value, why);
 }
 
+/* ---- objects ---- */
+
+/* Printed anew, so that the same settings are the same text. */
+static bool object_from_json(const struct config_setting *setting, const cJSON *item,
+                             union config_value *value, struct complaint *why) {
+    if (!cJSON_IsObject(item))
+        return complain(why, "must be an object: { ... }");
+    if (cJSON_GetArraySize(item) > (int)setting->most)
+        return complain(why, "must have at most %" PRId64 " members", setting->most);
+    value->text = cJSON_PrintUnformatted(item);
+    return value->text != NULL || no_memory(why);
+}
+
+static bool object_from_text(const struct config_setting *setting, const char *text,
+                             union config_value *value, struct complaint *why) {
+    size_t size = strlen(text);
+    const struct json_span span = {text, size};
+    if (size > JSON_SIZE_MAX || !utf8_valid(text, size) || !json_scan_strict(text, size) ||
+        json_scan_has_zero(span))
+        return complain(why, "must be a JSON object, { ... }, without comments");
+    cJSON *item = cJSON_Parse(text);
+    bool good = object_from_json(setting, item, value, why);
+    cJSON_Delete(item);
+    return good;
+}
+
 /* ---- by type ---- */
 
 static const struct {
@@ -285,6 +314,7 @@ static const struct {
     [CONFIG_STRING] = {string_from_text, NULL},
     [CONFIG_LIST] = {list_from_text, list_from_json},
     [CONFIG_ENUM] = {enum_from_text, NULL},
+    [CONFIG_JSON] = {object_from_text, object_from_json},
     [CONFIG_SECRET] = {secret_from_text, NULL},
 };
 
@@ -313,7 +343,7 @@ bool config_value_is_secret(const struct config_setting *setting, union config_v
 void config_value_free(const struct config_setting *setting, union config_value *value) {
     if (setting->password && value->text != NULL)
         sodium_memzero(value->text, strlen(value->text));
-    if (setting->type == CONFIG_STRING)
+    if (setting->type == CONFIG_STRING || setting->type == CONFIG_JSON)
         free(value->text);
     else if (setting->type == CONFIG_LIST)
         config_list_free(value->list);
@@ -328,7 +358,7 @@ static size_t member_size(const struct config_setting *setting) {
         [CONFIG_BOOL] = sizeof(bool),        [CONFIG_INTEGER] = sizeof(int64_t),
         [CONFIG_DURATION] = sizeof(int64_t), [CONFIG_STRING] = sizeof(char *),
         [CONFIG_LIST] = sizeof(config_list), [CONFIG_ENUM] = sizeof(int64_t),
-        [CONFIG_SECRET] = sizeof(char *),
+        [CONFIG_JSON] = sizeof(char *),      [CONFIG_SECRET] = sizeof(char *),
     };
     return sizes[setting->type];
 }
@@ -362,6 +392,7 @@ bool config_value_equal(const struct config_setting *setting, union config_value
     case CONFIG_ENUM:
         return a.number == b.number;
     case CONFIG_STRING:
+    case CONFIG_JSON:
         return strcmp(a.text, b.text) == 0;
     case CONFIG_LIST:
         return is_same_list(a.list, b.list);
@@ -406,6 +437,8 @@ cJSON *config_value_to_json(const struct config_setting *setting, union config_v
                                        (int)config_list_count((const char *const *)value.list));
     case CONFIG_ENUM:
         return cJSON_CreateString(setting->words[value.number]);
+    case CONFIG_JSON:
+        return cJSON_Parse(value.text);
     case CONFIG_SECRET:
         return cJSON_CreateString(value.text != NULL ? "(set)" : "(not set)");
     }

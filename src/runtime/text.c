@@ -52,6 +52,23 @@ void text_addf(struct text *text, const char *format, ...) {
     text->size += (size_t)wanted;
 }
 
+static bool is_unreserved(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+void text_add_percent(struct text *text, const char *string) {
+    static const char digits[] = "0123456789ABCDEF";
+    for (; *string != '\0'; string++) {
+        unsigned char c = (unsigned char)*string;
+        const char escape[] = {'%', digits[c >> 4], digits[c & 15]};
+        if (is_unreserved(*string))
+            text_add_bytes(text, string, 1);
+        else
+            text_add_bytes(text, escape, sizeof escape);
+    }
+}
+
 static bool must_escape(unsigned char c) {
     return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
 }

@@ -24,5 +24,8 @@ void text_add_bytes(struct text *text, const char *bytes, size_t size);
 void text_add_number(struct text *text, int64_t number);
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* For a query or a form: every byte but RFC 3986's unreserved ones as %XX. */
+void text_add_percent(struct text *text, const char *string);
+
 /* A JSON string with its quotes (RFC 8259, 7). `string` is UTF-8. */
 void text_add_json(struct text *text, const char *string);

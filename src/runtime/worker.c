@@ -150,18 +150,23 @@ static int64_t share(int64_t whole, int workers) {
     return part > 0 || whole == 0 ? part : 1;
 }
 
-/* As upstream wants the settings; `credentials` has room for them. */
+/* As upstream wants the settings; `credentials` has room for them. They stand in the order of their
+ * providers; one whose provider is not in use is left out. */
 static struct upstream_settings upstream_settings_of(const struct worker *worker,
                                                      const struct config *config,
                                                      struct upstream_credential *credentials) {
     int count = 0;
-    for (; count < config->credential_count && count < UPSTREAM_CREDENTIALS_MOST; count++) {
-        credentials[count].id = config->credentials[count].id;
-        credentials[count].appcode = config->credentials[count].appcode;
+    for (int provider = 0; provider < config->provider_count; provider++) {
+        for (int i = 0; i < config->credential_count && count < UPSTREAM_CREDENTIALS_MOST; i++) {
+            const struct config_credential *credential = &config->credentials[i];
+            if (credential->provider == provider)
+                credentials[count++] = (struct upstream_credential){
+                    credential->id, credential->appcode, credential->provider};
+        }
     }
     return (struct upstream_settings){
-        .url = config->upstream_url,
-        .ca_file = config->upstream_ca_file,
+        .providers = config->providers,
+        .provider_count = config->provider_count,
         .credentials = credentials,
         .credential_count = count,
         .connect_timeout_ms = config->upstream_connect_timeout_ms,

@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "sandbox/envelope.h"
+
 enum { OVERSIZED_BYTES = 70000, WRITE_TIMEOUT_MS = 10000 };
 
 static const char json_type[] = "application/json;charset=UTF-8";
@@ -55,13 +57,33 @@ static void add_padding(cJSON *json) {
     cJSON_AddStringToObject(json, "padding", padding);
 }
 
-static void change(cJSON *json, const struct plan *plan, enum behaviour_reply reply) {
+/* The second shape's code has the other type: a text for a number. */
+static void change_envelope(cJSON *json, enum behaviour_reply reply) {
+    if (reply == REPLY_NO_STATUS) {
+        cJSON_DeleteItemFromObjectCaseSensitive(json, "code");
+    } else if (reply == REPLY_INTEGER_STATUS) {
+        char code[16];
+        snprintf(code, sizeof code, "%d", cJSON_GetObjectItemCaseSensitive(json, "code")->valueint);
+        cJSON_ReplaceItemInObjectCaseSensitive(json, "code", cJSON_CreateString(code));
+    }
+}
+
+static void change_status(cJSON *json, const struct plan *plan, enum behaviour_reply reply) {
     if (reply == REPLY_NO_STATUS) {
         cJSON_DeleteItemFromObjectCaseSensitive(json, "status");
     } else if (reply == REPLY_INTEGER_STATUS) {
         double status = (double)strtol(plan->status, NULL, 10);
         cJSON_ReplaceItemInObjectCaseSensitive(json, "status", cJSON_CreateNumber(status));
-    } else if (reply == REPLY_EXTRA_FIELDS) {
+    }
+}
+
+static void change(cJSON *json, const struct plan *plan, enum behaviour_reply reply) {
+    if (plan->shape == CALL_SECOND) {
+        change_envelope(json, reply);
+    } else {
+        change_status(json, plan, reply);
+    }
+    if (reply == REPLY_EXTRA_FIELDS) {
         add_extra_fields(json);
     } else if (reply == REPLY_OVERSIZED) {
         add_padding(json);
@@ -69,7 +91,7 @@ static void change(cJSON *json, const struct plan *plan, enum behaviour_reply re
 }
 
 static struct content seller_content(const struct plan *plan, enum behaviour_reply reply) {
-    cJSON *json = seller_json(plan);
+    cJSON *json = plan->shape == CALL_SECOND ? envelope_json(plan) : seller_json(plan);
     change(json, plan, reply);
     struct content content = {.data = cJSON_PrintUnformatted(json), .type = json_type};
     cJSON_Delete(json);

@@ -2,6 +2,18 @@
 
 #include <stdlib.h>
 
+const char *call_shape_name(enum call_shape shape) {
+    static const char *const shape_names[CALL_SHAPES] = {
+        [CALL_GUIDE] = "guide", [CALL_SECOND] = "second"};
+    return shape_names[shape];
+}
+
+const char *call_shape_path(enum call_shape shape) {
+    static const char *const paths[CALL_SHAPES] = {
+        [CALL_GUIDE] = "/carrieroperator", [CALL_SECOND] = "/v2/check"};
+    return paths[shape];
+}
+
 const char *call_parameter_name(enum call_parameter parameter) {
     static const char *const names[CALL_PARAMETERS] = {
         [CALL_ID_CARD] = "idCard", [CALL_MOBILE] = "mobile", [CALL_NAME] = "name"};

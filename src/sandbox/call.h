@@ -14,11 +14,15 @@
 
 enum call_parameter { CALL_ID_CARD, CALL_MOBILE, CALL_NAME, CALL_PARAMETERS };
 
+/* In which shape the seller is asked and answers: by the path. */
+enum call_shape { CALL_GUIDE, CALL_SECOND, CALL_SHAPES };
+
 struct call {
     char *uri;          /* request target, byte for byte as received, zero-terminated */
     char *header_names; /* as received, in order, joined by line feeds */
     char *method;       /* GET, … */
     char *appcode;      /* what follows `Authorization: APPCODE `; NULL without such a header */
+    enum call_shape shape;
     bool path_is_right;
     uint64_t connection; /* number of the TCP connection, from 1 */
     uint64_t nth;        /* this is the nth call on its connection, from 1 */
@@ -28,7 +32,11 @@ struct call {
     } parameters[CALL_PARAMETERS];
 };
 
-/* A parameter's name in the query. */
+/* A shape's name for people, and its path. */
+const char *call_shape_name(enum call_shape shape);
+const char *call_shape_path(enum call_shape shape);
+
+/* A parameter's name in the guide's query. */
 const char *call_parameter_name(enum call_parameter parameter);
 
 struct text call_value(const struct call *call, enum call_parameter parameter);

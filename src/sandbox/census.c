@@ -8,11 +8,17 @@
 
 enum { QUESTIONS_MAX = 1000000, HTTP_MAX = 600 };
 
+struct tally {
+    uint64_t received;
+    uint64_t billed;
+};
+
 struct census {
     uint64_t received;
     uint64_t billed;
     uint64_t unanswered;
     uint64_t by_http[HTTP_MAX];
+    struct tally by_shape[CALL_SHAPES];
     uint64_t *by_refusal;       /* in the order of gateway_all() */
     struct table *by_status;    /* of uint64_t */
     struct table *by_behaviour; /* of uint64_t */
@@ -28,11 +34,6 @@ struct census {
     uint64_t callers; /* connections that carried a call */
     uint64_t callers_open;
     uint64_t callers_peak;
-};
-
-struct tally {
-    uint64_t received;
-    uint64_t billed;
 };
 
 struct census *census_new(void) {
@@ -129,6 +130,10 @@ void census_arrive(struct census *census, const struct call *call,
                    const struct journal_outcome *outcome) {
     census->received++;
     census->billed += outcome->billed ? 1 : 0;
+    if (call->path_is_right) {
+        census->by_shape[call->shape].received++;
+        census->by_shape[call->shape].billed += outcome->billed ? 1 : 0;
+    }
     if (outcome->http == 0) {
         census->unanswered++;
     } else if (outcome->http < HTTP_MAX) {
@@ -185,6 +190,7 @@ void census_clear(struct census *census) {
     census->billed = 0;
     census->unanswered = 0;
     memset(census->by_http, 0, sizeof census->by_http);
+    memset(census->by_shape, 0, sizeof census->by_shape);
     memset(census->by_refusal, 0, refusals * sizeof *census->by_refusal);
     table_sweep(census->by_status, remove_each, NULL);
     table_sweep(census->by_behaviour, remove_each, NULL);
@@ -231,12 +237,22 @@ static void add_by_refusal(const struct census *census, cJSON *json) {
     }
 }
 
+static void add_by_shape(const struct census *census, cJSON *json) {
+    cJSON *shapes = cJSON_AddObjectToObject(json, "byShape");
+    for (enum call_shape shape = 0; shape < CALL_SHAPES; shape++) {
+        cJSON *counts = cJSON_AddObjectToObject(shapes, call_shape_name(shape));
+        add_count(counts, "received", census->by_shape[shape].received);
+        add_count(counts, "billed", census->by_shape[shape].billed);
+    }
+}
+
 void census_add_json(const struct census *census, cJSON *json) {
     add_count(json, "received", census->received);
     add_count(json, "billed", census->billed);
     table_sweep(census->by_status, add_table_entry, cJSON_AddObjectToObject(json, "byStatus"));
     add_by_http(census, json);
     add_by_refusal(census, json);
+    add_by_shape(census, json);
     table_sweep(census->by_behaviour, add_table_entry,
                 cJSON_AddObjectToObject(json, "byBehaviour"));
     add_count(json, "unanswered", census->unanswered);

@@ -113,6 +113,7 @@ static cJSON *entry_json(const struct entry *entry, uint64_t number) {
     add_time(json, outcome->unix_ms);
     cJSON_AddNumberToObject(json, "connection", (double)call->connection);
     cJSON_AddNumberToObject(json, "nthOnConnection", (double)call->nth);
+    add_text(json, "shape", text_of(call->path_is_right ? call_shape_name(call->shape) : NULL));
     add_text(json, "method", text_of(call->method));
     add_text(json, "uri", text_of(call->uri));
     add_text(json, "query", text_of(query == NULL ? "" : query + 1));

@@ -11,6 +11,7 @@
 
 #include "sandbox/answer.h"
 #include "sandbox/control.h"
+#include "sandbox/form.h"
 #include "sandbox/listener.h"
 
 enum {
@@ -20,8 +21,6 @@ enum {
     BODY_MAX = 1024 * 1024,
     TLS_FILE_MAX = 1024 * 1024,
 };
-
-static const char api_path[] = "/carrieroperator";
 
 struct server {
     const struct options *options;
@@ -95,7 +94,7 @@ static char *header_names_of(struct MHD_Connection *connection) {
     return names.text;
 }
 
-static bool take_parameters(struct MHD_Connection *connection, struct call *call) {
+static bool take_query(struct MHD_Connection *connection, struct call *call) {
     for (enum call_parameter i = 0; i < CALL_PARAMETERS; i++) {
         const char *name = call_parameter_name(i);
         const char *value = NULL;
@@ -115,6 +114,24 @@ static bool take_parameters(struct MHD_Connection *connection, struct call *call
         call->parameters[i].size = size;
     }
     return true;
+}
+
+static bool take_parameters(struct MHD_Connection *connection, const struct request *request,
+                            struct call *call) {
+    if (call->shape == CALL_GUIDE) {
+        return take_query(connection, call);
+    }
+    size_t size = request->body_too_large ? 0 : request->body_size;
+    return form_take(connection, call->method, request->body, size, call);
+}
+
+static void take_path(const char *path, struct call *call) {
+    for (enum call_shape shape = 0; shape < CALL_SHAPES; shape++) {
+        if (strcmp(path, call_shape_path(shape)) == 0) {
+            call->shape = shape;
+            call->path_is_right = true;
+        }
+    }
 }
 
 /* What follows "APPCODE " in the Authorization header; NULL where nothing does. */
@@ -143,11 +160,11 @@ static struct call *make_call(struct MHD_Connection *connection, struct request 
     call->method = strdup(method);
     call->header_names = header_names_of(connection);
     call->appcode = appcode == NULL ? NULL : strdup(appcode);
-    call->path_is_right = strcmp(path, api_path) == 0;
+    take_path(path, call);
     call->connection = carrier->number;
     call->nth = carrier->calls + 1;
     if (call->method == NULL || call->header_names == NULL ||
-        (appcode != NULL && call->appcode == NULL) || !take_parameters(connection, call)) {
+        (appcode != NULL && call->appcode == NULL) || !take_parameters(connection, request, call)) {
         call_free(call);
         return NULL;
     }
@@ -208,9 +225,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     bool control = control_owns(path);
     if (*upload_size > 0) {
-        if (control) {
-            collect_body(request, upload, *upload_size);
-        }
+        collect_body(request, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
@@ -356,7 +371,7 @@ static bool open_server(struct server *server, struct reason *reason) {
                       server->key == NULL ? "" : "; are certificate and key a pair, in PEM?");
     }
     snprintf(server->url, sizeof server->url, "%s://%s%s", server->key == NULL ? "http" : "https",
-             address, api_path);
+             address, call_shape_path(CALL_GUIDE));
     return true;
 }
 

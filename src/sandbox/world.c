@@ -119,6 +119,11 @@ static bool misses_parameter(const struct call *call) {
     return false;
 }
 
+static bool takes_method(const struct call *call) {
+    return strcmp(call->method, "GET") == 0 ||
+           (call->shape == CALL_SECOND && strcmp(call->method, "POST") == 0);
+}
+
 static bool throttles(struct world *world, int64_t now_ms) {
     if (world->settings.rate == 0) {
         return false;
@@ -144,7 +149,7 @@ static const struct gateway_refusal *gateway_refuses(struct world *world, const 
     if (!call->path_is_right) {
         return gateway_find(GATEWAY_INVALID_PATH);
     }
-    if (strcmp(call->method, "GET") != 0) {
+    if (!takes_method(call)) {
         return gateway_find(GATEWAY_INVALID_METHOD);
     }
     if (appcode < 0) {
@@ -291,6 +296,7 @@ static void decide(struct world *world, const struct call *call, struct plan *pl
     outcome->http = http_of(plan);
     outcome->refusal = plan->refusal;
     outcome->billed = is_billed(world, plan, outcome->http);
+    plan->billed = outcome->billed;
     snprintf(outcome->status, sizeof outcome->status, "%s", plan->status);
     if (appcode >= 0) {
         world->appcodes[appcode].received++;
@@ -301,7 +307,7 @@ static void decide(struct world *world, const struct call *call, struct plan *pl
 
 void world_arrive(struct world *world, struct call *call, struct plan *plan) {
     struct journal_outcome outcome = {0};
-    *plan = (struct plan){.carrier = ""};
+    *plan = (struct plan){.carrier = "", .shape = call->shape};
     pthread_mutex_lock(&world->lock);
     decide(world, call, plan, &outcome);
     census_arrive(world->census, call, &outcome);

@@ -25,6 +25,8 @@ struct world;
 struct plan {
     const struct gateway_refusal *refusal; /* the gateway answers; NULL: the seller does */
     char status[BEHAVIOUR_STATUS_MAX + 1]; /* the seller's; "" when the gateway answers */
+    enum call_shape shape;
+    bool billed;
     const char *carrier;
     struct seller_echo echo;
     char trace_id[40];

@@ -1,5 +1,6 @@
 #include "upstream/call.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,22 +12,19 @@
 #include "upstream/easy.h"
 #include "upstream/socket_list.h"
 
-/* The longest query: three fields, each byte as %XX. */
-#define QUERY_MAX (3 * 3 * sizeof(((struct triple *)0)->name) + 64)
-
 #define RETRY_AFTER_MOST_S 3600
 
 struct code {
     char *id;
-    struct curl_slist *headers;
+    const struct provider *provider;
+    struct curl_slist *headers; /* the first bears the AppCode */
 };
 
 /* What a call begins with. Those under way keep it when there is another: libcurl copies no
  * headers. */
 struct terms {
     int refs;
-    char *url;
-    char *ca_file;
+    struct provider *providers;
     long connect_timeout_ms;
     long timeout_ms;
     long keepalive_s;
@@ -52,13 +50,15 @@ struct transfer {
     struct upstream *upstream;
     struct terms *terms;
     struct upstream_call *call;
+    const struct provider *provider;
     CURL *easy;
     int sendings;
     bool stale;    /* not sent, since something waited on its connection */
     bool has_head; /* the reply's head came to its end */
     bool too_large;
     size_t size;
-    char body[];
+    struct provider_request request; /* libcurl reads a body from here */
+    char body[REPLY_BODY_MAX];
 };
 
 struct watched_socket {
@@ -84,32 +84,60 @@ static void release_terms(struct terms *terms) {
         free(terms->codes[i].id);
         free_headers(terms->codes[i].headers);
     }
-    free(terms->url);
-    free(terms->ca_file);
+    free(terms->providers);
     free(terms);
 }
 
-static struct curl_slist *make_headers(const char *appcode) {
-    char line[512];
+/* One more line, behind the others. False: no memory. */
+static bool add_header(struct curl_slist **headers, const char *line) {
+    struct curl_slist *longer = curl_slist_append(*headers, line);
+    if (longer != NULL)
+        *headers = longer;
+    return longer != NULL;
+}
+
+/* Without "Expect", since a gateway need not know what to say to it. */
+static bool add_body_headers(struct curl_slist **headers, const char *type) {
+    char line[96];
     struct text header = text_over(line, sizeof line);
-    text_addf(&header, "Authorization: APPCODE %s", appcode);
-    struct curl_slist *first = header.cut ? NULL : curl_slist_append(NULL, line);
+    text_addf(&header, "Content-Type: %s", type);
+    return add_header(headers, line) && add_header(headers, "Expect:");
+}
+
+static struct curl_slist *make_headers(const struct provider *provider, const char *appcode) {
+    char line[PROVIDER_HEADER_SIZE + PROVIDER_CODE_SIZE_MAX];
+    struct text header = text_over(line, sizeof line);
+    const char *type = provider_body_type(provider);
+    struct curl_slist *headers = NULL;
+    bool made = provider_write_header(provider, appcode, &header) && add_header(&headers, line) &&
+                add_header(&headers, "Accept: application/json") &&
+                (type == NULL || add_body_headers(&headers, type));
     sodium_memzero(line, sizeof line);
-    if (first != NULL && curl_slist_append(first, "Accept: application/json") != NULL)
-        return first;
-    free_headers(first);
+    if (made)
+        return headers;
+    free_headers(headers);
     return NULL;
 }
 
 static bool copy_codes(struct terms *terms, const struct upstream_settings *settings) {
     for (int i = 0; i < settings->credential_count; i++) {
+        const struct upstream_credential *credential = &settings->credentials[i];
         struct code *code = &terms->codes[terms->code_count++];
-        code->id = strdup(settings->credentials[i].id);
-        code->headers = make_headers(settings->credentials[i].appcode);
+        code->id = strdup(credential->id);
+        code->provider = &terms->providers[credential->provider];
+        code->headers = make_headers(code->provider, credential->appcode);
         if (code->id == NULL || code->headers == NULL)
             return false;
     }
     return true;
+}
+
+static bool copy_providers(struct terms *terms, const struct upstream_settings *settings) {
+    size_t count = (size_t)settings->provider_count;
+    terms->providers = calloc(count + 1, sizeof *terms->providers);
+    if (terms->providers != NULL && count > 0)
+        memcpy(terms->providers, settings->providers, count * sizeof *terms->providers);
+    return terms->providers != NULL;
 }
 
 /* NULL: no memory. */
@@ -123,9 +151,7 @@ static struct terms *new_terms(const struct upstream_settings *settings) {
     terms->timeout_ms = (long)settings->timeout_ms;
     terms->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
     terms->refuse_contradiction = settings->refuse_contradiction;
-    terms->url = strdup(settings->url);
-    terms->ca_file = strdup(settings->ca_file);
-    if (terms->url != NULL && terms->ca_file != NULL && copy_codes(terms, settings))
+    if (copy_providers(terms, settings) && copy_codes(terms, settings))
         return terms;
     release_terms(terms);
     return NULL;
@@ -289,37 +315,27 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
 static void free_transfer(struct transfer *transfer) {
     curl_easy_cleanup(transfer->easy);
     release_terms(transfer->terms);
+    provider_request_wipe(&transfer->request);
     sodium_memzero(transfer->body, transfer->size);
     free(transfer);
 }
 
-static void add_parameter(struct text *query, CURL *easy, char separator, const char *name,
-                          const char *value) {
-    char *escaped = curl_easy_escape(easy, value, (int)strlen(value));
-    if (escaped == NULL) {
-        query->cut = true;
-        return;
+/* libcurl keeps a copy of the address, and none of the body. */
+static bool set_request(struct transfer *transfer) {
+    const struct provider *provider = transfer->provider;
+    struct provider_request *request = &transfer->request;
+    CURL *easy = transfer->easy;
+    bool set = provider_request_make(provider, &transfer->call->triple, request);
+#define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
+    if (provider->method == PROVIDER_GET) {
+        SET(CURLOPT_URL, request->bytes);
+        provider_request_wipe(request);
+        return set;
     }
-    text_addf(query, "%c%s=%s", separator, name, escaped);
-    sodium_memzero(escaped, strlen(escaped));
-    curl_free(escaped);
-}
-
-static bool set_address(struct transfer *transfer) {
-    const char *url = transfer->terms->url;
-    const struct triple *triple = &transfer->call->triple;
-    size_t room = strlen(url) + QUERY_MAX;
-    char *buffer = malloc(room);
-    if (buffer == NULL)
-        return false;
-    struct text address = text_over(buffer, room);
-    text_add(&address, url);
-    add_parameter(&address, transfer->easy, '?', "idCard", triple->id_card);
-    add_parameter(&address, transfer->easy, '&', "mobile", triple->mobile);
-    add_parameter(&address, transfer->easy, '&', "name", triple->name);
-    bool set = !address.cut && curl_easy_setopt(transfer->easy, CURLOPT_URL, buffer) == CURLE_OK;
-    sodium_memzero(buffer, room);
-    free(buffer);
+    SET(CURLOPT_URL, provider->url);
+    SET(CURLOPT_POSTFIELDSIZE, (long)request->size);
+    SET(CURLOPT_POSTFIELDS, request->bytes);
+#undef SET
     return set;
 }
 
@@ -333,8 +349,8 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_HTTPHEADER, code->headers);
     /* Asks for none; what is encoded all the same is decoded, into the same bounds. */
     SET(CURLOPT_ACCEPT_ENCODING, "identity");
-    if (terms->ca_file[0] != '\0') {
-        SET(CURLOPT_CAINFO, terms->ca_file);
+    if (transfer->provider->ca_file[0] != '\0') {
+        SET(CURLOPT_CAINFO, transfer->provider->ca_file);
         /* Its content may be replaced. A libcurl that keeps none refuses this. */
         curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     }
@@ -355,15 +371,19 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, transfer);
 #undef SET
-    return set && set_address(transfer);
+    return set && set_request(transfer);
 }
 
 static struct transfer *new_transfer(struct upstream *upstream, struct upstream_call *call,
                                      const struct code *code) {
-    struct transfer *transfer = malloc(sizeof *transfer + REPLY_BODY_MAX);
+    struct transfer *transfer = malloc(sizeof *transfer);
     if (transfer == NULL)
         return NULL;
-    *transfer = (struct transfer){.upstream = upstream, .terms = upstream->terms, .call = call};
+    memset(transfer, 0, offsetof(struct transfer, request.bytes));
+    transfer->upstream = upstream;
+    transfer->terms = upstream->terms;
+    transfer->call = call;
+    transfer->provider = code->provider;
     transfer->terms->refs++;
     transfer->easy = curl_easy_init();
     if (transfer->easy != NULL && set_options(transfer, code))
@@ -413,7 +433,8 @@ static void read_reply(const struct transfer *transfer, bool whole,
         .body = transfer->body,
         .body_size = whole ? transfer->size : 0,
     };
-    reply_read(&bytes, &transfer->call->triple, &outcome->reply);
+    provider_read(transfer->provider, &bytes, &transfer->call->triple, &outcome->reply,
+                  &outcome->priced);
     judge_echo(transfer, &outcome->reply);
     if (outcome->reply.class == REPLY_THROTTLED)
         outcome->retry_after_ms = read_retry_after(transfer->easy);

@@ -2,6 +2,9 @@
 /*
  * call: one paid question to upstream, on the worker's loop.
  *
+ * Which seller is asked, how, and what the reply means is decided by the provider whose credential
+ * the call bears (upstream/provider).
+ *
  * Each worker has one `struct upstream`: a curl multi handle on its libuv loop. A call is sent at
  * most once: libcurl's own resending on a connection that died is stopped before the second sending
  * (CURLOPT_PREREQFUNCTION). Nor is it sent on a kept connection on which something came unasked:
@@ -16,6 +19,7 @@
 #include "core/triple.h"
 #include "runtime/complaint.h"
 #include "runtime/metrics.h"
+#include "upstream/provider.h"
 #include "upstream/reply.h"
 
 struct upstream;
@@ -23,12 +27,13 @@ struct upstream;
 struct upstream_credential {
     const char *id;
     const char *appcode;
+    int provider; /* whose it is: an index into the settings' providers */
 };
 
 /* Borrowed while upstream_new or upstream_set runs. */
 struct upstream_settings {
-    const char *url;
-    const char *ca_file; /* empty: the system's certificates; else read for each connection */
+    const struct provider *providers; /* a CA file of theirs is read for each connection */
+    int provider_count;
     const struct upstream_credential *credentials;
     int credential_count; /* 0: no calls can be made */
     int64_t connect_timeout_ms;
@@ -54,6 +59,7 @@ struct upstream_outcome {
     int64_t retry_after_ms; /* with REPLY_THROTTLED, what the gateway asks for; 0: nothing */
     const char *cause;      /* for the log: libcurl's words; static */
     struct reply reply;     /* with UPSTREAM_REPLIED */
+    bool priced;            /* with REPLY_ANSWER: by the provider's rule it was paid for */
 };
 
 /* Owned by the caller; in place until `done`. */
@@ -74,9 +80,8 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *s
 void upstream_free(struct upstream *upstream);
 
 /*
- * Another address, CA file, codes and times for the calls that begin
- * from now on; those under way keep what they began with. Its bounds stay. False: no memory, and
- * nothing has changed.
+ * Other providers, codes and times for the calls that begin from now on; those under way keep what
+ * they began with. Its bounds stay. False: no memory, and nothing has changed.
  */
 bool upstream_set(struct upstream *upstream, const struct upstream_settings *settings)
     __attribute__((warn_unused_result));

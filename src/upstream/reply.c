@@ -10,6 +10,7 @@
 #include "runtime/utf8.h"
 #include "upstream/echo.h"
 #include "upstream/refusal.h"
+#include "upstream/reply_parts.h"
 
 /* More members than any seller sends; the rest is not looked at for `extra`. */
 #define EXTRA_MEMBERS_MAX 64
@@ -107,16 +108,20 @@ static bool contradicts(const cJSON *json, const struct triple *asked) {
     return false;
 }
 
-/* Empty when there is no such text, or none that may be kept; cut to what fits. */
+void reply_keep_text(const char *text, const struct triple *asked, char *kept, size_t capacity) {
+    if (has_control(text) || !is_clean(asked, text))
+        return;
+    size_t size = utf8_cut(text, strlen(text), capacity - 1);
+    memcpy(kept, text, size);
+    kept[size] = '\0';
+}
+
+/* Empty when there is no such text, or none that may be kept. */
 static void read_text(const cJSON *json, const char *name, const struct triple *asked, char *text,
                       size_t capacity) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
-    if (!cJSON_IsString(item) || has_control(item->valuestring) ||
-        !is_clean(asked, item->valuestring))
-        return;
-    size_t size = utf8_cut(item->valuestring, strlen(item->valuestring), capacity - 1);
-    memcpy(text, item->valuestring, size);
-    text[size] = '\0';
+    if (cJSON_IsString(item))
+        reply_keep_text(item->valuestring, asked, text, capacity);
 }
 
 static bool is_known_member(const char *name) {
@@ -192,8 +197,7 @@ static void read_extra(const cJSON *json, struct json_span body, const struct tr
     }
 }
 
-/* The whole body as one JSON value, or NULL. */
-static cJSON *parse_body(const struct reply_bytes *bytes) {
+cJSON *reply_body(const struct reply_bytes *bytes) {
     const char *end = NULL;
     if (bytes->body_size > REPLY_BODY_MAX || !utf8_valid(bytes->body, bytes->body_size))
         return NULL;
@@ -211,7 +215,7 @@ static cJSON *parse_body(const struct reply_bytes *bytes) {
 static bool read_answer(const struct reply_bytes *bytes, const struct triple *asked,
                         struct reply *reply) {
     struct answer *answer = &reply->answer;
-    cJSON *json = parse_body(bytes);
+    cJSON *json = reply_body(bytes);
     bool ok = cJSON_IsObject(json) && read_status(json, asked, answer->status);
     if (ok) {
         reply->contradicts = contradicts(json, asked);

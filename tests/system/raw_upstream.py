@@ -4,11 +4,12 @@
         call.reply(answer())
     with RawUpstream(play) as upstream: ... Server(place, upstream.url)
 
-`upstream.requests` holds the head of every request that was read, `upstream.connections` how many
-connections were accepted. With `context` (ssl.SSLContext) it speaks TLS.
+`upstream.requests` holds the head of every request that was read, `upstream.bodies` its body (as bytes),
+`upstream.connections` how many connections were accepted. With `context` (ssl.SSLContext) it speaks TLS.
 """
 
 import json
+import re
 import socket
 import ssl
 import threading
@@ -46,6 +47,7 @@ class RawUpstream:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.host, self.port = host, self.socket.getsockname()[1]
         self.requests = []
+        self.bodies = []
         self.places = []  # of each request: which connection, and its which request
         self.connections = 0
         self.received = 0  # bytes of requests, after TLS
@@ -112,8 +114,18 @@ class RawUpstream:
                 self.received += len(data)
                 pending += data
             head, pending = pending.split(b"\r\n\r\n", 1)
+            length = re.search(rb"(?im)^content-length: *(\d+)\r?$", head)
+            size = int(length[1]) if length else 0
+            while len(pending) < size:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                self.received += len(data)
+                pending += data
+            body, pending = pending[:size], pending[size:]
             nth += 1
             with self.lock:
                 self.requests.append(head.decode("latin-1"))
+                self.bodies.append(body)
                 self.places.append((number, nth))
             self.play(Call(connection, head.decode("latin-1")))

@@ -1039,6 +1039,98 @@ def test_tls_handshake_can_be_cut(start, certificate):
     assert sandbox.calls() == 0
 
 
+# --- the second shape ---
+
+CODES = {"01": (0, 1), "02": (0, 2), "202": (0, 3), "203": (1201, None), "204": (1101, None),
+         "205": (1102, None), "206": (1103, None), "207": (1202, None)}
+
+
+def ask_second(sandbox, mobile, way="form", name=NAME, appcode=APPCODE):
+    values = {"realName": name, "certNo": ID_CARD, "phone": mobile}
+    headers, body, target = {"Authorization": f"APPCODE {appcode}"}, None, "/v2/check"
+    if way == "get":
+        target += "?" + urllib.parse.urlencode(values)
+    elif way == "form":
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body = urllib.parse.urlencode(values)
+    else:
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        body = json.dumps({"data": values} if way == "nested" else values, ensure_ascii=False).encode()
+    connection = sandbox.connect()
+    try:
+        connection.request("GET" if way == "get" else "POST", target, body, headers)
+        return Reply(connection.getresponse())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("way", ["get", "form", "json", "nested"])
+def test_the_second_shape_has_the_same_findings(sandbox, way):
+    for status, (code, result) in CODES.items():
+        reply = ask_second(sandbox, "13800099" + status.zfill(3), way).json
+        assert (reply["code"], (reply["data"] or {}).get("result")) == (code, result)
+        assert reply["charge"] is True and reply["seqNo"] and reply["message"]
+        if status == "01":
+            assert reply["data"]["channel"] == "cmcc"
+    assert sandbox.stats()["byStatus"] == {status: 1 for status in CODES}
+    assert sandbox.stats()["byShape"]["second"] == {"received": len(CODES), "billed": len(CODES)}
+    call = sandbox.log(1)[0]
+    assert call["shape"] == "second" and call["parameters"]["name"] == NAME
+
+
+def test_the_second_shape_says_what_it_charges(start):
+    sandbox = start("--billed", "01")
+    assert ask_second(sandbox, "13800099001").json["charge"] is True
+    assert ask_second(sandbox, "13800099002").json["charge"] is False
+    assert sandbox.stats()["byShape"]["second"] == {"received": 2, "billed": 1}
+
+
+def test_the_second_shape_stands_behind_the_same_gateway(start):
+    sandbox = start("--package", "1")
+    reply = ask_second(sandbox, MOBILE, appcode="other")
+    assert (reply.http, reply.headers["X-Ca-Error-Code"]) == (400, "A400AC")
+    assert ask(sandbox).http == 200
+    reply = ask_second(sandbox, MOBILE)
+    assert (reply.http, reply.headers["X-Ca-Error-Code"]) == (403, "B403MQ")
+    reply = ask(sandbox, method="POST")
+    assert reply.headers["X-Ca-Error-Message"] == "Invalid HttpMethod"
+    reply = ask(sandbox, method="PUT", path="/v2/check")
+    assert reply.headers["X-Ca-Error-Message"] == "Invalid HttpMethod"
+    reply = ask(sandbox, method="POST", path="/v2/check")
+    assert reply.headers["X-Ca-Error-Message"] == "Invalid Param Location"
+
+
+def test_the_second_shape_shares_the_numbers_limit(start):
+    sandbox = start("--number-limit", "1")
+    assert status_of(sandbox) == "01"
+    assert ask_second(sandbox, MOBILE).json["code"] == 1201
+
+
+def test_behaviours_act_on_the_second_shape(sandbox):
+    sandbox.behave(status="999", calls=1)
+    assert ask_second(sandbox, MOBILE).json["code"] == 1999
+    sandbox.behave(reply="no-status", calls=1)
+    assert "code" not in ask_second(sandbox, MOBILE).json
+    sandbox.behave(reply="integer-status", calls=1)
+    assert ask_second(sandbox, MOBILE).json["code"] == "0"
+    sandbox.behave(reply="extra-fields", calls=1)
+    assert ask_second(sandbox, MOBILE).json["area"] == "北京"
+    sandbox.behave(http=200, body='{"code":1301}', billed=False, mobile=MOBILE, calls=1)
+    assert ask_second(sandbox, MOBILE).json == {"code": 1301}
+
+
+def test_bodies_that_cannot_be_read_have_no_parameters(sandbox):
+    connection = sandbox.connect()
+    for body, kind in (("realName", "application/x-www-form-urlencoded"), ("{", "application/json"),
+                       ("[1]", "application/json"), ("realName=%&certNo=%4&phone=%zz", "text/plain"),
+                       ('{"realName":1,"certNo":"a","phone":"b"}', "application/json")):
+        connection.request("POST", "/v2/check", body,
+                           {"Authorization": f"APPCODE {APPCODE}", "Content-Type": kind})
+        reply = Reply(connection.getresponse())
+        assert reply.headers["X-Ca-Error-Message"] == "Invalid Param Location"
+    connection.close()
+
+
 def test_tls_files_that_are_none(tmp_path):
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("nonsense")

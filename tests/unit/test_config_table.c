@@ -64,8 +64,8 @@ static size_t count_leaves(const cJSON *object, const char *between) {
     const cJSON *members =
         between != NULL ? cJSON_GetObjectItemCaseSensitive(object, between) : object;
     for (const cJSON *member = members->child; member != NULL; member = member->next) {
-        bool group =
-            between != NULL ? cJSON_HasObjectItem(member, between) : cJSON_IsObject(member);
+        bool group = between != NULL ? cJSON_HasObjectItem(member, between)
+                                     : member->child != NULL && cJSON_IsObject(member);
         count += group ? count_leaves(member, between) : 1;
     }
     return count;
@@ -129,6 +129,7 @@ static void assert_schema_bounds(const struct config_setting *setting, const cJS
         [CONFIG_STRING] = {"string", "minLength", "maxLength"},
         [CONFIG_LIST] = {"array", "minItems", "maxItems"},
         [CONFIG_ENUM] = {"string", NULL, NULL},
+        [CONFIG_JSON] = {"object", "minProperties", "maxProperties"},
         [CONFIG_SECRET] = {"string", NULL, NULL},
     };
     assert_text(schema, "type", expected[setting->type].type);
@@ -230,7 +231,7 @@ static void test_sample_is_commented(void **state) {
     size_t keys = 0;
     while (fgets(line, sizeof line, file) != NULL) {
         const char *text = line + strspn(line, " ");
-        bool group = strchr(text, '{') != NULL;
+        bool group = strchr(text, '{') != NULL && strstr(text, "{}") == NULL;
         if (text[0] == '"' && !group && strncmp(text, "\"$schema\"", 9) != 0) {
             keys++;
             if (!before && strstr(text, " // ") == NULL)

@@ -14,12 +14,10 @@
 
 #define SLOW_MS 1000
 
-static char any_status[] = "*";
-static char *const all_statuses[] = {any_status, NULL};
-
 static struct upstream_outcome reply_of(enum reply_class class, int http_status,
                                         const char *status) {
-    struct upstream_outcome outcome = {.end = UPSTREAM_REPLIED, .http_status = http_status};
+    struct upstream_outcome outcome = {
+        .end = UPSTREAM_REPLIED, .http_status = http_status, .priced = class == REPLY_ANSWER};
     outcome.reply.class = class;
     snprintf(outcome.reply.answer.status, sizeof outcome.reply.answer.status, "%s", status);
     return outcome;
@@ -27,7 +25,7 @@ static struct upstream_outcome reply_of(enum reply_class class, int http_status,
 
 static enum billed billed_by(const struct upstream_outcome *outcome) {
     struct ledger_outcome ledger;
-    billing_judge(outcome, all_statuses, &ledger);
+    billing_judge(outcome, &ledger);
     return ledger.billed;
 }
 

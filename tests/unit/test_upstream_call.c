@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 #include <uv.h>
 
+#include "sellers.h"
 #include "upstream/call.h"
 
 #define CALLS_MOST   8
@@ -38,6 +39,7 @@ struct house {
     char requests[CALLS_MOST][REQUEST_SIZE]; /* heads, in the order of their arrival */
     int request_count;
     char url[64];
+    struct provider guide;
     struct metrics_row *metrics;
     struct upstream *upstream;
 };
@@ -59,7 +61,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     }
     visitor->size += (size_t)size;
     visitor->bytes[visitor->size] = '\0';
-    if (strstr(visitor->bytes, "\r\n\r\n") == NULL)
+    const char *head_end = strstr(visitor->bytes, "\r\n\r\n");
+    const char *length = strstr(visitor->bytes, "\r\nContent-Length: ");
+    if (head_end == NULL ||
+        (length != NULL && strlen(head_end + 4) < strtoul(length + 18, NULL, 10)))
         return;
     assert_in_range(house->request_count, 0, CALLS_MOST - 1);
     snprintf(house->requests[house->request_count++], REQUEST_SIZE, "%s", visitor->bytes);
@@ -91,13 +96,16 @@ static void answer_all(struct house *house) {
 
 /* --- a house of one upstream --- */
 
-static const struct upstream_credential two[] = {{"main", "code-main"}, {"second", "code-second"}};
-static const struct upstream_credential other[] = {{"main", "code-rotated"}};
+static const struct upstream_credential two[] = {{"main", "code-main", 0},
+                                                 {"second", "code-second", 0}};
+static const struct upstream_credential other[] = {{"main", "code-rotated", 0}};
+static const char *const all_statuses[] = {"*", NULL};
 
-static struct upstream_settings settings_of(const struct house *house) {
+static struct upstream_settings settings_of(struct house *house) {
+    assert_true(provider_set_guide(&house->guide, house->url, "", all_statuses));
     return (struct upstream_settings){
-        .url = house->url,
-        .ca_file = "",
+        .providers = &house->guide,
+        .provider_count = 1,
         .credentials = two,
         .credential_count = 2,
         .connect_timeout_ms = 2000,
@@ -226,6 +234,7 @@ static void test_what_has_begun_keeps_its_code_and_address(void **state) {
     struct question first = question_of("main");
     struct question waiting = question_of("second");
     struct question later = question_of("main");
+    struct provider elsewhere;
     char url[80];
     ask(house, &first);
     wait_for_requests(house, 1);
@@ -233,11 +242,12 @@ static void test_what_has_begun_keeps_its_code_and_address(void **state) {
 
     struct upstream_settings settings = settings_of(house);
     snprintf(url, sizeof url, "%.*s/new", (int)strlen(house->url) - 4, house->url);
-    settings.url = url;
+    assert_true(provider_set_guide(&elsewhere, url, "", all_statuses));
+    settings.providers = &elsewhere;
     settings.credentials = other;
     settings.credential_count = 1;
     assert_true(upstream_set(house->upstream, &settings));
-    memset(url, 'x', sizeof url - 1);
+    memset(&elsewhere, 'x', sizeof elsewhere);
     ask(house, &later);
 
     for (int i = 1; i <= 3; i++) {
@@ -289,6 +299,52 @@ static void test_other_times_are_taken(void **state) {
     assert_int_equal(question.end, UPSTREAM_TIMED_OUT);
 }
 
+/* Address, method, header, body and meaning are those of the credential's provider. */
+static void test_a_credential_decides_who_is_asked(void **state) {
+    static const struct upstream_credential credentials[] = {{"a", "code-a", 0},
+                                                             {"b", "code-b", 1}};
+    struct house *house = *state;
+    struct provider providers[2];
+    struct complaint why;
+    struct upstream_settings settings = settings_of(house);
+    cJSON *json = seller_json("header", "\"X-Key: k-{code}\"");
+    cJSON_AddStringToObject(json, "method", "POST");
+    cJSON_AddStringToObject(json, "body", "json");
+    if (!provider_parse("second", json, &providers[1], &why))
+        fail_msg("refused: %s", why.text);
+    cJSON_Delete(json);
+    providers[0] = house->guide;
+    snprintf(providers[1].url, sizeof providers[1].url, "%.*s/v2", (int)strlen(house->url) - 4,
+             house->url);
+    settings.providers = providers;
+    settings.provider_count = 2;
+    settings.credentials = credentials;
+    assert_true(upstream_set(house->upstream, &settings));
+    memset(providers, 'x', sizeof providers);
+
+    struct question first = question_of("b");
+    struct question second = question_of("a");
+    ask(house, &first);
+    wait_for_requests(house, 1);
+    answer_all(house);
+    wait_for_end(house, &first);
+    ask(house, &second);
+    wait_for_requests(house, 2);
+    answer_all(house);
+    wait_for_end(house, &second);
+    const char *post = house->requests[0];
+    assert_int_equal(strncmp(post, "POST /v2 HTTP/1.1\r\n", 19), 0);
+    assert_non_null(strstr(post, "\r\nX-Key: k-code-b\r\n"));
+    assert_non_null(strstr(post, "\r\nContent-Type: application/json; charset=UTF-8\r\n"));
+    assert_null(strstr(post, "Expect"));
+    assert_null(strstr(post, "Authorization"));
+    assert_non_null(strstr(post, "\r\n\r\n{\"realName\":\"某人\",\"certNo\":\"\",\"phone\":\"\"}"));
+    assert_bears(house, 1, "code-a", "GET /old?");
+    assert_null(strstr(house->requests[1], "Content-"));
+    struct question neither = question_of("main");
+    assert_false(upstream_start(house->upstream, &neither.call));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_house, close_house)
 
 int main(void) {
@@ -297,6 +353,7 @@ int main(void) {
         TEST(test_an_unknown_credential_is_not_sent),
         TEST(test_what_has_begun_keeps_its_code_and_address),
         TEST(test_codes_can_come_and_go),
+        TEST(test_a_credential_decides_who_is_asked),
         TEST(test_a_call_may_have_a_time_of_its_own),
         TEST(test_other_times_are_taken),
     };

@@ -48,7 +48,8 @@ static void seller_ends(struct upstream *upstream, const struct upstream_outcome
 }
 
 static void seller_answers(struct upstream *upstream, const char *status) {
-    struct upstream_outcome outcome = {.end = UPSTREAM_REPLIED, .http_status = 200, .cause = "-"};
+    struct upstream_outcome outcome = {
+        .end = UPSTREAM_REPLIED, .http_status = 200, .cause = "-", .priced = true};
     outcome.reply.class = REPLY_ANSWER;
     snprintf(outcome.reply.answer.status, sizeof outcome.reply.answer.status, "%s", status);
     snprintf(outcome.reply.answer.trace_id, sizeof outcome.reply.answer.trace_id, "trace-%d",
@@ -132,7 +133,6 @@ static void pass(int64_t seconds) {
 struct house {
     char path[PATH_SIZE];
     char *no_prefixes[2];
-    char *all_statuses[2];
     uv_loop_t loop;
     struct config config;
     struct digest_key key;
@@ -161,8 +161,6 @@ static int open_house(void **state) {
     assert_non_null(mkdtemp(house->path));
     snprintf(url, sizeof url, "sqlite:%s/s.db", house->path);
     house->no_prefixes[0] = strdup("170");
-    house->all_statuses[0] = strdup("*");
-    house->config.billed_statuses = house->all_statuses;
     house->config.virtual_operators_prefixes = house->no_prefixes;
     house->config.virtual_operators_action = CONFIG_VIRTUAL_FORWARD;
     house->config.upstream_timeout_ms = 15000;
@@ -222,7 +220,6 @@ static int close_house(void **state) {
     }
     rmdir(house->path);
     free(house->no_prefixes[0]);
-    free(house->all_statuses[0]);
     free(house);
     return 0;
 }
