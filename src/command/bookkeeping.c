@@ -30,6 +30,7 @@ static void describe(const struct digest_key *key, const struct config_credentia
     const struct digest digest = digest_secret(key, credential->appcode);
     snprintf(out->id, sizeof out->id, "%s", credential->id);
     digest_short(&digest, out->appcode);
+    out->provider = credential->provider;
 }
 
 /* In the order of their providers: that is the order in which they are drawn from. One whose

@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "runtime/log.h"
-
-/* Who is asked, in order. */
-static const char *const providers[] = {"guide"};
-#define PROVIDERS ((int)(sizeof providers / sizeof providers[0]))
+#include "upstream/provider.h"
 
 static struct breaker_settings settings_of(const struct config *config) {
     return (struct breaker_settings){
@@ -36,19 +33,20 @@ static bool is_another(const struct breakers *breakers,
 /* Providers first: whoever looks at only so many sees them. */
 static bool set_board(const struct breakers *breakers, const struct config *config,
                       const struct directory_credential *credentials, int count) {
-    struct breaker_name *names = calloc((size_t)(PROVIDERS + count), sizeof *names);
+    int providers = config->provider_count;
+    struct breaker_name *names = calloc((size_t)(providers + count + 1), sizeof *names);
     if (names == NULL)
         return false;
-    for (int i = 0; i < PROVIDERS; i++)
-        names[i] = (struct breaker_name){.kind = BREAKER_PROVIDER, .name = providers[i]};
+    for (int i = 0; i < providers; i++)
+        names[i] = (struct breaker_name){.kind = BREAKER_PROVIDER, .name = config->providers[i].id};
     for (int i = 0; i < count; i++)
-        names[PROVIDERS + i] = (struct breaker_name){
+        names[providers + i] = (struct breaker_name){
             .kind = BREAKER_CREDENTIAL,
             .name = credentials[i].id,
             .forget = is_another(breakers, &credentials[i]),
         };
     const struct breaker_settings settings = settings_of(config);
-    bool set = breaker_board_set(breakers->board, &settings, names, PROVIDERS + count);
+    bool set = breaker_board_set(breakers->board, &settings, names, providers + count);
     free(names);
     return set;
 }

@@ -229,10 +229,10 @@ void flight_was_left(struct flight *flight) {
 
 static struct way_offer offer_of(const struct verifier *verifier,
                                  const struct directory_snapshot *snapshot) {
-    static const char *const providers[] = {"guide"};
+    const struct config *config = verifier->parts.config;
     return (struct way_offer){.plan = snapshot->plan,
-                              .providers = providers,
-                              .provider_count = 1,
+                              .providers = config->providers,
+                              .provider_count = config->provider_count,
                               .breakers = verifier->parts.breakers};
 }
 
@@ -289,7 +289,13 @@ static void ask_store(struct flight *flight, struct budget_plan *plan_owned) {
     admit->limit.window_ms = config->number_limit_window_ms;
     admit->infer = config->inference;
     admit->lease_ms = config->upstream_timeout_ms + LEASE_SLACK_MS;
+    memcpy(admit->window, flight->window, sizeof admit->window);
     store_admit(flight->verifier->parts.store, admit);
+}
+
+/* The guide's has no name: so it was before there were others. */
+static void take_window(struct flight *flight, const struct provider *provider) {
+    snprintf(flight->window, sizeof flight->window, "%s", provider->guide ? "" : provider->id);
 }
 
 /* Asks the store who leads, for a call to whom the way leads. */
@@ -307,6 +313,7 @@ static void admit_flight(struct flight *flight) {
         return;
     }
     flight->of_provider = step.pass;
+    take_window(flight, &verifier->parts.config->providers[flight->way.provider]);
     ask_store(flight, step.plan_owned);
 }
 
@@ -547,6 +554,7 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
     settle->triple = flight->triple_digest;
     settle->number = flight->number_digest;
     settle->account = flight->admit.account;
+    memcpy(settle->window, flight->admit.window, sizeof settle->window);
     billing_judge(outcome, &settle->ledger);
     settle->ledger.settled_at_ms = clock_unix_ms(verifier->parts.clock);
     settle->failure = flight->course.failure;

@@ -51,7 +51,7 @@ static struct budget_plan *cut_plan(const struct way *way, const struct way_offe
 
 static bool enter(const struct way *way, const struct way_offer *offer, struct way_step *step) {
     struct breaker_bar bar = {.why = FAILURE_UPSTREAM_UNAVAILABLE};
-    if (breaker_enter(offer->breakers, BREAKER_PROVIDER, offer->providers[way->provider],
+    if (breaker_enter(offer->breakers, BREAKER_PROVIDER, offer->providers[way->provider].id,
                       &step->pass, &bar.wait_ms))
         return true;
     note_bar(step, &bar);

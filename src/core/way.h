@@ -13,6 +13,7 @@
 #include "core/failure.h"
 #include "money/budget.h"
 #include "upstream/breaker.h"
+#include "upstream/provider.h"
 
 #define WAY_AVOIDED_MOST 8
 
@@ -27,7 +28,7 @@ struct way {
 /* What there is to choose from; borrowed. */
 struct way_offer {
     struct budget_plan *plan;
-    const char *const *providers; /* their names */
+    const struct provider *providers;
     int provider_count;
     struct breaker_board *breakers;
 };

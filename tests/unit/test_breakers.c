@@ -11,6 +11,7 @@
 
 #include "command/breakers.h"
 #include "played_store.h"
+#include "upstream/provider.h"
 
 #define CODE     "0123456789abcdef"
 #define NEW_CODE "fedcba9876543210"
@@ -22,7 +23,11 @@ static int64_t read_clock(const struct clock *clock) {
 
 static const struct clock test_clock = {read_clock, read_clock};
 
+static struct provider guide = {.id = "guide", .guide = true};
+
 static const struct config config = {
+    .providers = &guide,
+    .provider_count = 1,
     .breaker_failures = 50,
     .breaker_least_calls = 2,
     .breaker_window_ms = 10000,

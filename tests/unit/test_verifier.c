@@ -143,6 +143,7 @@ struct house {
     struct directory_reader directory;
     struct meter meter;
     struct metrics_row *metrics;
+    struct provider providers[2]; /* the guide's, and another */
     struct breaker_board *breakers;
     struct verifier *verifier;
 };
@@ -161,6 +162,10 @@ static int open_house(void **state) {
     assert_non_null(mkdtemp(house->path));
     snprintf(url, sizeof url, "sqlite:%s/s.db", house->path);
     house->no_prefixes[0] = strdup("170");
+    house->providers[0] = (struct provider){.id = "guide", .guide = true};
+    house->providers[1] = (struct provider){.id = "second"};
+    house->config.providers = house->providers;
+    house->config.provider_count = 1;
     house->config.virtual_operators_prefixes = house->no_prefixes;
     house->config.virtual_operators_action = CONFIG_VIRTUAL_FORWARD;
     house->config.upstream_timeout_ms = 15000;

@@ -19,7 +19,8 @@ static int64_t read_clock(const struct clock *clock) {
 
 static const struct clock test_clock = {read_clock, read_clock};
 
-static const char *const providers[] = {"guide", "second", "third"};
+static const struct provider providers[] = {
+    {.id = "guide", .guide = true}, {.id = "second"}, {.id = "third"}};
 
 static const struct breaker_settings bounds = {
     .failures = 50, .least_calls = 2, .window_ms = 10000, .open_for_ms = 5000, .probes = 1};
@@ -76,7 +77,7 @@ static void assert_leads(struct scene *scene, const char *expected) {
     budget_plan_release(scene->step.plan_owned);
     if (way_find(&scene->way, &scene->offer, &scene->step)) {
         breaker_leave(scene->offer.breakers, &scene->step.pass, BREAKER_NONE);
-        snprintf(text, sizeof text, "%s:", providers[scene->way.provider]);
+        snprintf(text, sizeof text, "%s:", providers[scene->way.provider].id);
         for (int i = 0; i < scene->step.plan_owned->count; i++) {
             strcat(text, " ");
             strcat(text, scene->step.plan_owned->lines[i].credential);
