@@ -87,6 +87,6 @@ void secret_watch_set(struct secret_watch *watch, const struct config *config) {
 }
 
 void secret_watch_end(struct secret_watch *watch) {
-    uv_timer_stop(&watch->timer);
+    uv_close((uv_handle_t *)&watch->timer, NULL);
     forget_files(watch);
 }

@@ -26,5 +26,5 @@ void secret_watch_init(struct secret_watch *watch, uv_loop_t *loop, void (*chang
  * The config is copied from, and not kept. */
 void secret_watch_set(struct secret_watch *watch, const struct config *config);
 
-/* Watches nothing any more. The loop's owner closes the timer. */
+/* Watches nothing any more. The loop must run once more. */
 void secret_watch_end(struct secret_watch *watch);

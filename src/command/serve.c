@@ -447,10 +447,20 @@ static bool start(struct serve *serve, struct complaint *complaint) {
            start_admin(serve, complaint) && start_workers(serve, complaint);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg) {
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
+/* Who has handles of its own closes them when it may: the journal's thread still wakes this loop
+ * with what it gives back. Meanwhile patience can run out, and a second signal come. */
+static void end_loop(struct serve *serve) {
+    uv_close((uv_handle_t *)&serve->on_ended, NULL);
+    uv_close((uv_handle_t *)&serve->clock_look, NULL);
+    uv_unref((uv_handle_t *)&serve->drain_limit);
+    for (int i = 0; i < 3; i++)
+        uv_unref((uv_handle_t *)&serve->signals[i]);
+    uv_run(&serve->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&serve->drain_limit, NULL);
+    for (int i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&serve->signals[i], NULL);
+    uv_run(&serve->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&serve->loop);
 }
 
 /* A connection may not be suspended when its server goes, nor the store be left in the middle of a
@@ -470,9 +480,7 @@ static void free_parts(struct serve *serve) {
     stop_admin(serve);
     bookkeeping_end(&serve->books);
     secret_watch_end(&serve->secrets);
-    uv_walk(&serve->loop, close_handle, NULL);
-    uv_run(&serve->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&serve->loop);
+    end_loop(serve);
     if (serve->store != NULL)
         store_close(serve->store);
     metrics_free(serve->metrics);

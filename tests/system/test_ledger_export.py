@@ -131,8 +131,9 @@ def plant(server, times_ms):
         database = sqlite3.connect(server.database)
         with database:
             database.executemany(
-                "INSERT INTO ledger VALUES (?, ?, ?, 'shop', 'main', NULL, 'settled', 1, 200, '01', 40,"
-                " ?, ?, '')",
+                "INSERT INTO ledger (id, reserved_at_ms, settled_at_ms, trace_id, number, client, credential,"
+                " state, billed, http_status, status, latency_ms)"
+                " VALUES (?, ?, ?, ?, ?, 'shop', 'main', 'settled', 1, 200, '01', 40)",
                 [(i, at, end, f"t-{n}", n.to_bytes(8, "big")) for i, at, end, n in rows],
             )
         database.close()
@@ -310,12 +311,14 @@ def full(server):
 
 
 def begin_export(server, query="?format=ndjson"):
-    """A connection whose reader takes only what fits into a small window; the head is read."""
+    """A connection whose reader takes only what fits into a small window; the head is read. Small segments,
+    too: by their size the kernel makes the sender's buffer, which would have room for all that is sent."""
     connection = Connection.__new__(Connection)
     connection.listener, connection.pending = "admin", b""
     connection.asked = collections.deque()
     connection.socket = socket.socket()
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     connection.socket.settimeout(20)
     connection.socket.connect(("127.0.0.1", server.admin_port))
     connection.send("GET", PATH + query, server.bearer())

@@ -2,8 +2,10 @@
 the process remembers is served, nobody is held up, and nothing that was paid for is lost.
 """
 
+import contextlib
 import os
 import socket
+import sqlite3
 import threading
 import time
 
@@ -484,6 +486,39 @@ def test_the_drain_of_a_server_whose_store_is_silent_ends(replicas, people):
     server.start()
     server.wait_until_ready()
     assert server.ask(person).json["source"] == "cache"
+
+
+def commands_of(redis):
+    """The last command on each of a server's connections that are not for notices, by their ids."""
+    lines = redis.command("CLIENT", "LIST", "TYPE", "normal").decode().splitlines()
+    clients = [dict(field.split("=", 1) for field in line.split()) for line in lines]
+    return {one["id"]: one["cmd"] for one in clients if one["name"] == "sanyao"}
+
+
+def test_the_end_waits_for_what_the_journal_still_gives_back(replicas, people):
+    """The main loop's own part of the store is looking for what was not delivered, in a journal that is slow,
+    and would be woken by it when the loop is gone."""
+    server, = replicas(1, WORKERS="1")
+    redis, person = server.redis, people.one()
+
+    def find_main():
+        """Only a worker looks for answers."""
+        server.ask(person, "only-if-cached")
+        others = [one for one, command in commands_of(redis).items() if command != "get"]
+        return others[0] if len(others) == 1 else None
+
+    def has_probed():
+        return int(redis.info("commandstats").get("cmdstat_set", "calls=0,").split(",")[0][6:]) >= 2
+
+    main = wait_until(find_main, 10, "the main loop's connection")
+    with contextlib.closing(sqlite3.connect(server.journal, isolation_level=None)) as journal:
+        journal.execute("BEGIN IMMEDIATE")
+        redis.command("CONFIG", "RESETSTAT")
+        redis.command("CLIENT", "KILL", "ID", main)
+        wait_until(has_probed, 10, "the probes of who looks for what was not delivered")
+        server.signal()
+        assert server.wait() == 0
+    assert server.events("stopped")
 
 
 def test_a_store_behind_a_dead_address_is_not_waited_for(place, sandbox, people):
