@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 
 import pytest
@@ -462,6 +463,22 @@ def test_what_was_not_begun_is_not_asked_for_who_hangs_up(either, people, sandbo
     server.wait_for_states(settled=4)
     assert ask_batch(server, questions(crowd[:4]), [("Cache-Control", "only-if-cached")]).end["answered"] == 4
     assert sandbox.calls() == 4, "what was under way is kept, and nothing else was asked"
+
+
+def test_who_closed_its_half_is_told_what_was_under_way_and_cut(start, people, sandbox):
+    server = start(BATCH_CONCURRENCY="1", REQUEST_TIMEOUT="30s")
+    sandbox.behave(hang=True)
+    with server.connect() as connection:
+        send_batch(connection, questions(people.some(3)))
+        sandbox.wait_for_hanging(1)
+        connection.socket.shutdown(socket.SHUT_WR)
+        sandbox.reset("behaviours")
+        sandbox.release()
+        coming = Coming(connection)
+        assert coming.line()["result"] == "match"
+        with pytest.raises(Closed):
+            coming.line()
+    assert sandbox.calls() == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
