@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/problem.h"
 #include "money/directory.h"
 #include "money/period.h"
 #include "runtime/text.h"
@@ -63,7 +62,7 @@ static void take_client(const struct directory_client *found, struct caller *cal
     caller->account.meter = found->meter;
 }
 
-static bool identify(struct request *request, const struct service *service,
+bool caller_identify(struct request *request, const struct service *service,
                      struct caller *caller) {
     const struct directory_snapshot *snapshot = directory_read(service->clients);
     if (service->config->auth == CONFIG_AUTH_OFF) {
@@ -83,33 +82,55 @@ static bool identify(struct request *request, const struct service *service,
     return true;
 }
 
-/* --- its rate --- */
-
-static bool refuse_rate(struct request *request, const struct service *service,
-                        const struct caller *caller) {
-    const struct budget_finding finding = {
-        .limit = caller->burst,
-        .used = caller->burst,
-        .resets_at_ms = clock_unix_ms(service->clock) + caller->rate.retry_ms,
-    };
-    caller_tell_limit(request, service, caller);
-    problem_answer_quota(request, PROBLEM_RATE_LIMITED, NULL, &finding);
-    return false;
+bool caller_renew(const struct service *service, struct caller *caller, enum problem *problem) {
+    if (service->config->auth == CONFIG_AUTH_OFF)
+        return true;
+    const struct directory_client *found =
+        directory_find_client(directory_read(service->clients), caller->account.id);
+    if (found == NULL || found->client.disabled) {
+        *problem = found == NULL ? PROBLEM_UNAUTHENTICATED : PROBLEM_CLIENT_DISABLED;
+        return false;
+    }
+    take_client(found, caller);
+    return true;
 }
 
-bool caller_admit(struct request *request, const struct service *service, struct caller *caller) {
-    if (!identify(request, service, caller))
-        return false;
+/* --- its rate --- */
+
+int64_t caller_take_turn(const struct service *service, struct caller *caller) {
     if (caller->requests_per_second == 0)
-        return true;
+        return 0;
     struct meter *meter = caller->account.meter;
     caller->rate = meter_take(meter, caller->requests_per_second, caller->burst,
                               clock_monotonic_ms(service->clock) * 1000);
     if (caller->rate.allowed)
+        return 0;
+    if (caller->account.limits.shadow) {
+        atomic_fetch_add_explicit(&meter->shadowed, 1, memory_order_relaxed);
+        return 0;
+    }
+    return caller->rate.retry_ms > 0 ? caller->rate.retry_ms : 1;
+}
+
+struct budget_finding caller_turn_away(const struct service *service, const struct caller *caller) {
+    atomic_fetch_add_explicit(&caller->account.meter->limited, 1, memory_order_relaxed);
+    return (struct budget_finding){
+        .limit = caller->burst,
+        .used = caller->burst,
+        .resets_at_ms = clock_unix_ms(service->clock) + caller->rate.retry_ms,
+    };
+}
+
+bool caller_admit(struct request *request, const struct service *service, struct caller *caller) {
+    if (!caller_identify(request, service, caller))
+        return false;
+    if (caller_take_turn(service, caller) == 0)
         return true;
-    bool shadow = caller->account.limits.shadow;
-    atomic_fetch_add_explicit(shadow ? &meter->shadowed : &meter->limited, 1, memory_order_relaxed);
-    return shadow || refuse_rate(request, service, caller);
+    const struct budget_finding finding = caller_turn_away(service, caller);
+    caller_tell_limit(request, service, caller);
+    problem_answer_report(
+        request, &(struct problem_report){.problem = PROBLEM_RATE_LIMITED, .finding = &finding});
+    return false;
 }
 
 /* --- what is left --- */

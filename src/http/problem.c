@@ -39,7 +39,7 @@ const struct problem_info problem_table[PROBLEMS] = {
     [PROBLEM_URI_TOO_LONG] = {"uri_too_long", 414, "The address is too long",
                               "The address has at most 4096 bytes.", false, 0},
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415,
-                                        "The body must be application/json",
+                                        "The body must be of another media type",
                                         "Send Content-Type: application/json in UTF-8.", false, 0},
     [PROBLEM_RATE_LIMITED] = {"rate_limited", 429, "This client asks too fast",
                               "More requests came than the client's rate and burst allow.", true,
@@ -111,78 +111,79 @@ static void add_finding(struct text *json, const struct budget_finding *finding)
     text_add_json(json, resets_at);
 }
 
-/* What is known of it here, beyond its kind. */
-struct refusal {
-    const char *detail; /* NULL: the table's */
-    enum billed billed;
-    const struct budget_finding *finding; /* NULL: none */
-    int64_t retry_after_s;                /* 0: nothing better than the finding or the table */
-};
-
 /* In seconds; 0: nobody can say. */
-static int64_t retry_after(const struct request *request, enum problem problem,
-                           const struct refusal *refusal) {
-    const struct budget_finding *finding = refusal->finding;
-    if (refusal->retry_after_s > 0 && problem_table[problem].retryable)
-        return refusal->retry_after_s;
+static int64_t retry_after(const struct problem_report *report, int64_t now_ms) {
+    const struct problem_info *info = &problem_table[report->problem];
+    const struct budget_finding *finding = report->finding;
+    if (report->retry_after_s > 0 && info->retryable)
+        return report->retry_after_s;
     if (finding == NULL || finding->resets_at_ms == 0)
-        return problem_table[problem].retry_after_s;
-    const struct clock *clock = server_service(request->server)->clock;
-    int64_t left_ms = finding->resets_at_ms - clock_unix_ms(clock);
+        return info->retry_after_s;
+    int64_t left_ms = finding->resets_at_ms - now_ms;
     return left_ms > 0 ? (left_ms + 999) / 1000 : 1;
 }
 
-static struct MHD_Response *make_response(struct request *request, enum problem problem,
-                                          const struct refusal *refusal) {
+/* `request_id` NULL: none is told. */
+static void add_members(const struct problem_report *report, const char *request_id,
+                        struct text *json) {
     static const char *const billed_json[] = {"false", "true", "\"unknown\""};
-    const struct problem_info *info = &problem_table[problem];
+    const struct problem_info *info = &problem_table[report->problem];
+    text_addf(json, "\"type\":\"urn:sanyao:problem:%s\",\"title\":", info->code);
+    text_add_json(json, info->title);
+    text_addf(json, ",\"status\":%u,\"detail\":", info->http_status);
+    text_add_json(json, report->detail != NULL ? report->detail : info->detail);
+    text_addf(json, ",\"code\":\"%s\"", info->code);
+    if (request_id != NULL) {
+        text_add(json, ",\"requestId\":");
+        text_add_json(json, request_id);
+    }
+    text_addf(json, ",\"billed\":%s,\"retryable\":%s", billed_json[report->billed],
+              info->retryable ? "true" : "false");
+    if (report->finding != NULL)
+        add_finding(json, report->finding);
+}
+
+void problem_write(const struct problem_report *report, int64_t now_ms, struct text *json) {
+    add_members(report, NULL, json);
+    int64_t retry_after_s = retry_after(report, now_ms);
+    if (retry_after_s > 0) {
+        text_add(json, ",\"retryAfter\":");
+        text_add_number(json, retry_after_s);
+    }
+}
+
+static struct MHD_Response *make_response(struct request *request,
+                                          const struct problem_report *report) {
     char body[2048];
     struct text json = text_over(body, sizeof body);
-    text_addf(&json, "{\"type\":\"urn:sanyao:problem:%s\",\"title\":", info->code);
-    text_add_json(&json, info->title);
-    text_addf(&json, ",\"status\":%u,\"detail\":", info->http_status);
-    text_add_json(&json, refusal->detail != NULL ? refusal->detail : info->detail);
-    text_addf(&json, ",\"code\":\"%s\",\"requestId\":", info->code);
-    text_add_json(&json, request->id);
-    text_addf(&json, ",\"billed\":%s,\"retryable\":%s", billed_json[refusal->billed],
-              info->retryable ? "true" : "false");
-    if (refusal->finding != NULL)
-        add_finding(&json, refusal->finding);
+    text_add(&json, "{");
+    add_members(report, request->id, &json);
     text_add(&json, "}\n");
     struct MHD_Response *response =
         response_new(request, "application/problem+json", body, json.size);
-    int64_t retry_after_s = retry_after(request, problem, refusal);
+    const struct clock *clock = server_service(request->server)->clock;
+    int64_t retry_after_s = retry_after(report, clock_unix_ms(clock));
     if (retry_after_s > 0)
         response_add_number(response, "Retry-After", retry_after_s);
-    if (problem == PROBLEM_UNAUTHENTICATED)
+    if (report->problem == PROBLEM_UNAUTHENTICATED)
         response_add(response, "WWW-Authenticate", "Bearer realm=\"sanyao\"");
     return response;
 }
 
-static void answer(struct request *request, enum problem problem, const struct refusal *refusal) {
-    request_answer(request, problem_table[problem].http_status,
-                   make_response(request, problem, refusal));
+void problem_answer_report(struct request *request, const struct problem_report *report) {
+    request_answer(request, problem_table[report->problem].http_status,
+                   make_response(request, report));
 }
 
 void problem_answer(struct request *request, enum problem problem, const char *detail,
                     enum billed billed) {
-    answer(request, problem, &(struct refusal){.detail = detail, .billed = billed});
-}
-
-void problem_answer_later(struct request *request, enum problem problem, const char *detail,
-                          enum billed billed, int64_t retry_after_s) {
-    answer(request, problem,
-           &(struct refusal){.detail = detail, .billed = billed, .retry_after_s = retry_after_s});
-}
-
-void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
-                          const struct budget_finding *finding) {
-    answer(request, problem, &(struct refusal){.detail = detail, .finding = finding});
+    problem_answer_report(
+        request, &(struct problem_report){.problem = problem, .detail = detail, .billed = billed});
 }
 
 void problem_answer_not_allowed(struct request *request, const char *allowed) {
-    struct MHD_Response *response =
-        make_response(request, PROBLEM_METHOD_NOT_ALLOWED, &(struct refusal){0});
+    const struct problem_report report = {.problem = PROBLEM_METHOD_NOT_ALLOWED};
+    struct MHD_Response *response = make_response(request, &report);
     response_add(response, "Allow", allowed);
     request_answer(request, problem_table[PROBLEM_METHOD_NOT_ALLOWED].http_status, response);
 }

@@ -5,6 +5,7 @@
 #include "core/failure.h"
 #include "http/request.h"
 #include "money/budget.h"
+#include "runtime/text.h"
 
 enum problem {
     PROBLEM_MALFORMED_REQUEST,
@@ -46,19 +47,26 @@ extern const struct problem_info problem_table[PROBLEMS];
 
 enum problem problem_of(enum failure failure);
 
-/* `detail` NULL: the table's. It never holds a value from the request. */
+/* One of them, and what is known of it beyond its kind. */
+struct problem_report {
+    enum problem problem;
+    const char *detail; /* NULL: the table's; it never holds a value from the request */
+    enum billed billed;
+    const struct budget_finding *finding; /* a refusal by what may be spent; NULL: none */
+    int64_t retry_after_s;                /* 0: nothing better than the finding or the table */
+};
+
+/* With a finding the members limit, used and resetsAt tell what it was decided on, and Retry-After
+ * when that begins anew. */
+void problem_answer_report(struct request *request, const struct problem_report *report);
+
+/* The same as members of a JSON object, for one line of many: no requestId, and retryAfter where a
+ * reply of its own would have Retry-After. */
+void problem_write(const struct problem_report *report, int64_t now_ms, struct text *json);
+
+/* `detail` as in the report. */
 void problem_answer(struct request *request, enum problem problem, const char *detail,
                     enum billed billed);
-
-/* A refusal by what may be spent, which costs nothing. The members limit, used and resetsAt tell
- * what it was decided on, and Retry-After when that begins anew. */
-void problem_answer_quota(struct request *request, enum problem problem, const char *detail,
-                          const struct budget_finding *finding);
-
-/* The same as problem_answer, where it is known how long it is no use to come again; 0: it is not.
- */
-void problem_answer_later(struct request *request, enum problem problem, const char *detail,
-                          enum billed billed, int64_t retry_after_s);
 
 /* 405 with its Allow header. */
 void problem_answer_not_allowed(struct request *request, const char *allowed);

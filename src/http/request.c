@@ -276,6 +276,26 @@ static enum MHD_Result begin(struct request *request, const char *version) {
     return MHD_YES;
 }
 
+/* By at least `size` bytes. What realloc leaves behind would keep people's data in the heap. */
+static bool grow_body(struct request *request, size_t size) {
+    size_t room = request->body_size + size;
+    if (room < 2 * request->body_room)
+        room = 2 * request->body_room;
+    if (room > request->body_max)
+        room = request->body_max;
+    char *grown = malloc(room);
+    if (grown == NULL)
+        return false;
+    if (request->body != NULL) {
+        memcpy(grown, request->body, request->body_size);
+        sodium_memzero(request->body, request->body_size);
+        free(request->body);
+    }
+    request->body = grown;
+    request->body_room = room;
+    return true;
+}
+
 static enum MHD_Result take_body(struct request *request, const char *upload, size_t *upload_size) {
     size_t size = *upload_size;
     *upload_size = 0;
@@ -284,11 +304,9 @@ static enum MHD_Result take_body(struct request *request, const char *upload, si
         request->body_dropped += size;
         return request->body_dropped > BODY_DROPPED_MAX ? MHD_NO : MHD_YES;
     }
-    char *grown = realloc(request->body, request->body_size + size);
-    if (grown == NULL)
+    if (request->body_size + size > request->body_room && !grow_body(request, size))
         return MHD_NO;
-    memcpy(grown + request->body_size, upload, size);
-    request->body = grown;
+    memcpy(request->body + request->body_size, upload, size);
     request->body_size += size;
     return MHD_YES;
 }
@@ -347,6 +365,8 @@ void request_on_completed(void *arg, struct MHD_Connection *connection, void **c
     *context = NULL;
     if (request == NULL)
         return;
+    if (request->ended != NULL)
+        request->ended(request);
     if (request->response != NULL)
         MHD_destroy_response(request->response);
     if (request->body != NULL)

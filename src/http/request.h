@@ -55,11 +55,13 @@ struct request {
     char token[REQUEST_TOKEN_SIZE]; /* of the admin token it was admitted by: 8 hex of its hash */
     char *body;                     /* owned; NULL: none */
     size_t body_size;
+    size_t body_room;
     size_t body_dropped;
     unsigned http_status;
     struct MHD_Response *response; /* owned; with ANSWERED */
     void *work;                    /* owned; what a route keeps till the end, when it is wiped */
     size_t work_size;
+    void (*ended)(struct request *request); /* it goes; NULL: nobody wants to know */
 };
 
 /* `response` is taken; NULL ends the connection. At once while the route's handler runs, or later;

@@ -204,6 +204,10 @@ struct service *server_service(const struct server *server) {
     return server->service;
 }
 
+uv_loop_t *server_loop(const struct server *server) {
+    return server->timer.loop;
+}
+
 void server_count(struct server *server, int change) {
     server->active = change > 0 ? server->active + 1 : server->active - 1;
 }

@@ -41,7 +41,9 @@ size_t server_active(const struct server *server);
 /* No request may be suspended. The loop must run once more for libuv to let go. */
 void server_free(struct server *server);
 
-/* For request.c: the routes and the service of the server a request came to, and its count. */
+/* Of the server that a request came to: its routes, its service and its loop; and, for request.c,
+ * its count. */
 const struct route *server_routes(const struct server *server);
 struct service *server_service(const struct server *server);
+uv_loop_t *server_loop(const struct server *server);
 void server_count(struct server *server, int change);

@@ -26,6 +26,7 @@ struct service {
     int pages;                         /* things being read and written through it */
     bool ending;                       /* no more of them may be asked for */
     const struct digest_key *key;      /* of the admin listener; else NULL */
+    int batches;                       /* requests with many questions that are not done */
     struct verifier *verifier;         /* NULL on the admin listener */
     struct directory_reader *clients;  /* the worker's; NULL on the admin listener */
     struct directory *directory;       /* the same */

@@ -5,21 +5,22 @@
 
 #include "http/body.h"
 #include "http/caller.h"
+#include "http/inquiry.h"
 #include "http/problem.h"
 #include "http/question.h"
 #include "http/response.h"
 #include "http/service.h"
 #include "runtime/text.h"
 
-/* All members at their longest, with every byte escaped. */
-#define BODY_SIZE ((size_t)8 * 1024)
-
-/* A caller may wait this much longer than the call may take, and no more. */
-#define WAIT_SLACK_MS 1000
-
 /* How a verdict reads in the body. */
-typedef void (*form)(const struct request *request, const struct triple *triple,
-                     const struct verdict *verdict, struct text *json);
+struct form {
+    void (*write)(const struct triple *triple, const struct verdict *verdict,
+                  const char *request_id, struct text *json);
+    const char *end;
+};
+
+static const struct form ours = {inquiry_write_verdict, "}\n"};
+static const struct form drop_in = {inquiry_write_drop_in, "}"};
 
 /* What a question keeps while it waits: request->work. */
 struct question {
@@ -27,73 +28,11 @@ struct question {
     struct request *request;
     struct service *service;
     struct caller caller;
-    form write;
-    int64_t preferred_wait_s; /* -1: none was preferred */
+    const struct form *form;
+    struct inquiry_terms terms;
 };
 
 /* --- the reply --- */
-
-/* The `source` of the API, and the detail of a Cache-Status where nothing was looked up. */
-static const char *const source_name[] = {
-    [SOURCE_UPSTREAM] = "upstream", [SOURCE_CACHE] = "cache", [SOURCE_STALE] = "stale",
-    [SOURCE_INFERRED] = "inferred", [SOURCE_LOCAL] = "local", [SOURCE_GUARD] = "guard",
-};
-
-static const char *trace_id_of(const struct request *request, const struct verdict *verdict) {
-    return verdict->forward == FORWARD_BYPASS ? request->id : verdict->answer.trace_id;
-}
-
-static void add_member(struct text *json, const char *name, const char *value) {
-    text_addf(json, "%s\"%s\":", json->size > 1 ? "," : "", name);
-    text_add_json(json, value);
-}
-
-static void add_time(struct text *json, const char *name, int64_t unix_s) {
-    char time[CLOCK_RFC3339_SIZE];
-    clock_format_rfc3339(unix_s, time);
-    add_member(json, name, time);
-}
-
-static void write_ours(const struct request *request, const struct triple *triple,
-                       const struct verdict *verdict, struct text *json) {
-    const struct answer *answer = &verdict->answer;
-    struct triple_echo echo;
-    triple_mask(triple, &echo);
-    text_add(json, "{");
-    add_member(json, "status", answer->status);
-    add_member(json, "msg", answer_msg(answer));
-    add_member(json, "result", result_name(verdict->kind, answer->virtual_operator));
-    add_member(json, "mobileType", answer->mobile_type);
-    add_member(json, "idCard", echo.id_card);
-    add_member(json, "mobile", echo.mobile);
-    add_member(json, "name", echo.name);
-    add_member(json, "traceId", trace_id_of(request, verdict));
-    add_member(json, "source", source_name[verdict->source]);
-    text_add(json, verdict->billed == BILLED_NO ? ",\"billed\":false" : ",\"billed\":true");
-    add_time(json, "checkedAt", answer->checked_at);
-    if (verdict->kept)
-        add_time(json, "expiresAt", answer->expires_at);
-    text_add(json, "}\n");
-}
-
-/* Upstream's own seven fields in its own order, then what it sent beyond them. */
-static void write_drop_in(const struct request *request, const struct triple *triple,
-                          const struct verdict *verdict, struct text *json) {
-    const struct answer *answer = &verdict->answer;
-    struct triple_echo echo;
-    triple_mask(triple, &echo);
-    text_add(json, "{");
-    add_member(json, "status", answer->status);
-    add_member(json, "msg", answer_msg(answer));
-    add_member(json, "idCard", echo.id_card);
-    add_member(json, "mobile", echo.mobile);
-    add_member(json, "mobileType", answer->mobile_type);
-    add_member(json, "name", echo.name);
-    add_member(json, "traceId", trace_id_of(request, verdict));
-    if (answer->extra[0] != '\0')
-        text_addf(json, ",%s", answer->extra);
-    text_add(json, "}");
-}
 
 /* RFC 9211. */
 static void add_cache_status(struct MHD_Response *response, const struct verdict *verdict,
@@ -112,7 +51,7 @@ static void add_cache_status(struct MHD_Response *response, const struct verdict
         text_addf(&text, "fwd=%s", forward_name[verdict->forward]);
     }
     if (verdict->forward == FORWARD_BYPASS)
-        text_addf(&text, "; detail=%s", source_name[verdict->source]);
+        text_addf(&text, "; detail=%s", inquiry_source_name[verdict->source]);
     if (verdict->stored)
         text_add(&text, "; stored");
     if (verdict->collapsed)
@@ -120,22 +59,14 @@ static void add_cache_status(struct MHD_Response *response, const struct verdict
     response_add(response, "Cache-Status", value);
 }
 
-static void add_preference(struct MHD_Response *response, const struct question *question) {
-    if (question->preferred_wait_s < 0)
-        return;
-    char value[32];
-    struct text text = text_over(value, sizeof value);
-    text_add(&text, "wait=");
-    text_add_number(&text, question->preferred_wait_s);
-    response_add(response, "Preference-Applied", value);
-}
-
 static void answer_with(const struct question *question, const struct verdict *verdict) {
     struct request *request = question->request;
     int64_t now = clock_unix_ms(question->service->clock) / 1000;
-    char body[BODY_SIZE];
+    char body[INQUIRY_VERDICT_SIZE];
     struct text json = text_over(body, sizeof body);
-    question->write(request, &question->asker.triple, verdict, &json);
+    text_add(&json, "{");
+    question->form->write(&question->asker.triple, verdict, request->id, &json);
+    text_add(&json, question->form->end);
     struct MHD_Response *response =
         response_new(request, "application/json; charset=utf-8", body, json.size);
     add_cache_status(response, verdict, now);
@@ -145,34 +76,13 @@ static void answer_with(const struct question *question, const struct verdict *v
     }
     if (verdict->retry_after_s > 0)
         response_add_number(response, "Retry-After", verdict->retry_after_s);
-    add_preference(response, question);
+    inquiry_tell_terms(response, &question->terms);
     request_answer(request, MHD_HTTP_OK, response);
 }
 
-/* Failures whose general words would mislead. */
-static const char *detail_of(const struct service *service, const struct verdict *verdict) {
-    if (verdict->failure == FAILURE_UPSTREAM_REFUSED_CREDENTIAL &&
-        service->config->credential_count == 0)
-        return "No AppCode is set; the operator must set `appcode`.";
-    if (verdict->failure == FAILURE_CLIENT_QUOTA_EXHAUSTED &&
-        verdict->finding.bound == BUDGET_RESERVED)
-        return "What is left of the balance is kept for other clients.";
-    return NULL;
-}
-
-static bool is_quota(const struct verdict *verdict) {
-    return verdict->failure == FAILURE_CLIENT_QUOTA_EXHAUSTED ||
-           (verdict->failure == FAILURE_PACKAGE_EXHAUSTED && verdict->finding.bound != BUDGET_FITS);
-}
-
 static void answer_with_problem(const struct question *question, const struct verdict *verdict) {
-    const char *detail = detail_of(question->service, verdict);
-    enum problem problem = problem_of(verdict->failure);
-    if (is_quota(verdict))
-        problem_answer_quota(question->request, problem, detail, &verdict->finding);
-    else
-        problem_answer_later(question->request, problem, detail, verdict->billed,
-                             verdict->retry_after_s);
+    const struct problem_report report = inquiry_report(question->service->config, verdict);
+    problem_answer_report(question->request, &report);
 }
 
 static void conclude(struct question *question, const struct verdict *verdict) {
@@ -190,39 +100,13 @@ static void on_answered(struct asker *asker, const struct verdict *verdict) {
 
 /* --- the question --- */
 
-static bool refuse(struct request *request, enum problem problem, const char *detail) {
-    problem_answer(request, problem, detail, BILLED_NO);
-    return false;
-}
-
-static bool read_directives(struct question *question) {
-    struct request *request = question->request;
-    const struct config *config = question->service->config;
-    struct freshness_wish *wish = &question->asker.wish;
-    int64_t longest_s = (config->upstream_timeout_ms + WAIT_SLACK_MS) / 1000;
-    int64_t wait_s = 0;
-    if (request->lists_too_long)
-        return refuse(request, PROBLEM_MALFORMED_REQUEST,
-                      "Cache-Control and Prefer have at most 511 bytes each.");
-    if (!freshness_parse(request->cache_control, wish))
-        return refuse(request, PROBLEM_MALFORMED_REQUEST,
-                      "Cache-Control holds a directive whose value is not a number of seconds.");
-    if ((wish->no_cache || wish->max_age == 0) && !wish->only_if_cached &&
-        !question->caller.refresh)
-        return refuse(request, PROBLEM_REFRESH_NOT_ALLOWED, NULL);
-    question->asker.wait_ms = config->request_timeout_ms;
-    question->preferred_wait_s = -1;
-    if (freshness_parse_wait(request->prefer, &wait_s)) {
-        question->preferred_wait_s = wait_s < longest_s ? wait_s : longest_s;
-        question->asker.wait_ms = question->preferred_wait_s * 1000;
-    }
-    return true;
-}
-
 static void ask(struct question *question) {
     struct verdict verdict;
-    if (!read_directives(question))
+    if (!inquiry_read_terms(question->request, question->service->config, question->caller.refresh,
+                            &question->terms))
         return;
+    question->asker.wish = question->terms.wish;
+    question->asker.wait_ms = question->terms.wait_ms;
     question->asker.answered = on_answered;
     if (verifier_ask(question->service->verifier, &question->asker, &verdict))
         conclude(question, &verdict);
@@ -230,7 +114,7 @@ static void ask(struct question *question) {
 
 /* Kept by the request and freed with it. */
 static struct question *new_question(struct request *request, struct service *service,
-                                     const struct caller *caller, form write) {
+                                     const struct caller *caller, const struct form *form) {
     struct question *question = malloc(sizeof *question);
     if (question == NULL) {
         problem_answer(request, PROBLEM_OVERLOADED, NULL, BILLED_NO);
@@ -240,7 +124,7 @@ static struct question *new_question(struct request *request, struct service *se
     question->service = service;
     question->caller = *caller;
     question->asker.client = caller->account;
-    question->write = write;
+    question->form = form;
     request->work = question;
     request->work_size = sizeof *question;
     return question;
@@ -255,7 +139,7 @@ void verify_post(struct request *request, struct service *service) {
         problem_answer(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, BILLED_NO);
         return;
     }
-    struct question *question = new_question(request, service, &caller, write_ours);
+    struct question *question = new_question(request, service, &caller, &ours);
     if (question == NULL)
         return;
     if (question_read_json(request->body != NULL ? request->body : "", request->body_size,
@@ -291,8 +175,8 @@ static enum MHD_Result on_parameter(void *arg, enum MHD_ValueKind kind, const ch
 }
 
 static void ask_by_query(struct request *request, struct service *service,
-                         const struct caller *caller, form write, bool strict) {
-    struct question *question = new_question(request, service, caller, write);
+                         const struct caller *caller, const struct form *form, bool strict) {
+    struct question *question = new_question(request, service, caller, form);
     if (question == NULL)
         return;
     struct query query = {.triple = &question->asker.triple, .strict = strict};
@@ -309,7 +193,7 @@ void verify_get(struct request *request, struct service *service) {
     if (!caller_admit(request, service, &caller))
         return;
     if (service->config->get)
-        ask_by_query(request, service, &caller, write_ours, true);
+        ask_by_query(request, service, &caller, &ours, true);
     else
         problem_answer(request, PROBLEM_GET_DISABLED, NULL, BILLED_NO);
 }
@@ -317,5 +201,5 @@ void verify_get(struct request *request, struct service *service) {
 void verify_drop_in(struct request *request, struct service *service) {
     struct caller caller;
     if (caller_admit(request, service, &caller))
-        ask_by_query(request, service, &caller, write_drop_in, false);
+        ask_by_query(request, service, &caller, &drop_in, false);
 }

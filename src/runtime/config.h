@@ -71,6 +71,8 @@ struct config {
     int64_t idle_timeout_ms;
     int64_t request_timeout_ms;
     int64_t drain_timeout_ms;
+    int64_t batch_concurrency;
+    int64_t batch_most_lines;
     int64_t auth;           /* enum config_auth */
     char *admin_listen;     /* empty: none */
     char *admin_token;      /* secret; NULL: none given */

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "core/verifier.h"
+#include "http/batch.h"
 #include "http/server.h"
 #include "http/service.h"
 #include "http/system_routes.h"
@@ -24,6 +25,7 @@
 
 static const struct route service_routes[] = {
     {"POST", "/verify", verify_post, 0, NULL},
+    {"POST", "/verify/batch", batch_post, BATCH_BODY_MAX, batch_admit},
     {"GET", "/verify", verify_get, 0, NULL},
     {"GET", "/carrieroperator", verify_drop_in, 0, NULL},
     {"GET", "/healthz", system_healthz, 0, NULL},

@@ -1,4 +1,5 @@
-/* A request's body: what is accepted is canonical, what is refused is wiped and says why. */
+/* A request's body, or one of its lines: what is accepted is canonical, what is refused is wiped
+ * and says why. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,21 +39,44 @@ static void add_as_query(const char *text, size_t size) {
     MUST(question_complete(seen, &complaint) == (seen == 7));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void check(bool read, const struct triple *triple, const struct complaint *complaint) {
     static const struct triple zeroes;
+    if (read) {
+        check_canonical(triple->name, TRIPLE_NAME);
+        check_canonical(triple->id_card, TRIPLE_ID_CARD);
+        check_canonical(triple->mobile, TRIPLE_MOBILE);
+        return;
+    }
+    MUST(memcmp(triple, &zeroes, sizeof *triple) == 0);
+    MUST(complaint->text[0] != '\0');
+    for (const char *at = complaint->text; *at != '\0'; at++)
+        MUST(*at >= ' ' && *at <= '~');
+}
+
+/* An id goes into a reply as it stands. */
+static void check_id(struct json_span id, const char *line, size_t size) {
+    if (id.size == 0)
+        return;
+    MUST(id.at >= line && id.at + id.size <= line + size);
+    MUST(id.size <= QUESTION_ID_MAX + 2);
+    MUST(utf8_valid(id.at, id.size) && json_scan_strict(id.at, id.size));
+    MUST(memchr(id.at, '\n', id.size) == NULL && memchr("\"-0123456789", id.at[0], 12) != NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *text = (const char *)data;
     struct triple triple;
     struct complaint complaint = {""};
+    struct json_span id;
     memset(&triple, 'z', sizeof triple);
-    if (question_read_json((const char *)data, size, &triple, &complaint)) {
-        check_canonical(triple.name, TRIPLE_NAME);
-        check_canonical(triple.id_card, TRIPLE_ID_CARD);
-        check_canonical(triple.mobile, TRIPLE_MOBILE);
-    } else {
-        MUST(memcmp(&triple, &zeroes, sizeof triple) == 0);
-        MUST(complaint.text[0] != '\0');
-        for (const char *at = complaint.text; *at != '\0'; at++)
-            MUST(*at >= ' ' && *at <= '~');
-    }
-    add_as_query((const char *)data, size);
+    bool as_body = question_read_json(text, size, &triple, &complaint);
+    check(as_body, &triple, &complaint);
+    memset(&triple, 'z', sizeof triple);
+    complaint.text[0] = '\0';
+    bool as_line = question_read_line(text, size, &triple, &id, &complaint);
+    check(as_line, &triple, &complaint);
+    check_id(id, text, size);
+    MUST(as_line || !as_body);
+    add_as_query(text, size);
     return 0;
 }

@@ -208,6 +208,8 @@ class Contract:
             check_problem(value, status, named, what)
         elif path == "/verify" and status == 200:
             check_verdict(value, named, what)
+        elif path == "/verify/batch" and status == 200:
+            check_batch(value, what)
         code = value.get("code") if isinstance(value, dict) else None
         self.seen.add((path if path in self.document["paths"] else "*", method, status, code))
         return value
@@ -243,6 +245,33 @@ def check_verdict(verdict, headers, what):
         "stored but no expiresAt": "stored" not in cache_status or "expiresAt" in verdict,
         "local but expiresAt": source != "local" or "expiresAt" not in verdict,
         "stale with time left": source != "stale" or re.search(r"ttl=(0|-\d+)$", cache_status) is not None,
+    }
+    complain(rules, what)
+
+
+def check_batch(lines, what):
+    """Of a whole reply: one that was cut has no last line."""
+    end = lines[-1] if lines else {}
+    numbers = [line.get("line") for line in lines[:-1]]
+    answers = [line for line in lines[:-1] if "error" not in line]
+    errors = [line["error"] for line in lines[:-1] if "error" in line]
+    billed = [told["billed"] for told in answers + errors if told["billed"] is not False]
+    rules = {
+        "the last line is not the end, or another one is": "done" in end and None not in numbers,
+        "a line was told twice": len(set(numbers)) == len(numbers),
+        "a line that was not sent": all(0 < (number or 0) <= end.get("lines", 0) for number in numbers),
+        "it counts its answers wrong": end.get("answered") == len(answers),
+        "it counts its failures wrong": end.get("failed") == len(errors),
+        "it counts what was billed wrong": end.get("billed") == len(billed),
+        "result and status differ": all(
+            line["result"] in RESULT_OF_STATUS.get(line["status"], {"unknown"}) for line in answers
+        ),
+        "a billed answer that was not asked upstream": all(
+            not line["billed"] or line["source"] in ("upstream", "stale") for line in answers
+        ),
+        "type and code differ": all(
+            error["type"] == "urn:sanyao:problem:" + error["code"] for error in errors
+        ),
     }
     complain(rules, what)
 

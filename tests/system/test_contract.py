@@ -122,6 +122,43 @@ def test_a_wrong_problem_is_seen(change):
         check(problem(**change), 400, NO_STORE + PROBLEM)
 
 
+def batch(*changes):
+    """The lines of a whole reply, some of them with other members."""
+    examples = contract.load()["components"]["responses"]["Batch"]["content"]["application/x-ndjson"]["examples"]
+    lines = [dict(example["value"]) for example in examples.values()]
+    for number, change in changes:
+        lines[number].update(change)
+    lines[2].update(answered=1)
+    return lines
+
+
+def check_batch(lines):
+    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    headers = NO_STORE + [("Content-Type", "application/x-ndjson")]
+    return contract.check("POST", "/verify/batch", 200, headers, body)
+
+
+def test_a_right_batch_passes():
+    assert len(check_batch(batch())) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [(0, {"line": 3}), (0, {"line": 4}), (0, {"id": None}), (0, {"result": "match"}), (0, {"billed": False}),
+     (0, {"source": "cache"}), (0, {"extra": 1}), (1, {"error": {}}), (1, {"status": "01"}), (2, {"failed": 2}),
+     (2, {"billed": 2}), (2, {"lines": 2}), (2, {"done": False})],
+    ids=str,
+)
+def test_a_wrong_batch_is_seen(change):
+    with pytest.raises(contract.ContractBroken):
+        check_batch(batch(change))
+
+
+def test_a_batch_that_was_cut_is_seen():
+    with pytest.raises(contract.ContractBroken):
+        check_batch(batch()[:2])
+
+
 def test_an_unknown_path_is_404_and_nothing_else():
     with pytest.raises(contract.ContractBroken):
         check(problem(), 200, NO_STORE + PROBLEM, "GET", "/nowhere")

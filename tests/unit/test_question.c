@@ -237,6 +237,84 @@ static void bad_query_fields_are_refused(void **state) {
     }
 }
 
+static bool read_line(const char *line, struct json_span *id, struct complaint *complaint) {
+    struct triple triple;
+    memset(&triple, 'z', sizeof triple);
+    *id = (struct json_span){"z", 1};
+    complaint->text[0] = '\0';
+    bool good = question_read_line(line, strlen(line), &triple, id, complaint);
+    assert_string_equal(triple.name, good ? "张三" : "");
+    return good;
+}
+
+static void a_line_has_an_id_as_it_is_written(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *id;
+    } cases[] = {
+        {"{" GOOD "}", ""},
+        {"{\"id\":\"a\"," GOOD "}", "\"a\""},
+        {"{" GOOD ",\"id\" : -1.50e2 }\r", "-1.50e2"},
+        {"{\"i\\u0064\":\"\\u0000\\n\"," GOOD "}", "\"\\u0000\\n\""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct json_span id;
+        struct complaint complaint;
+        if (!read_line(cases[i].line, &id, &complaint))
+            fail_msg("line %zu: %s", i, complaint.text);
+        assert_int_equal(id.size, strlen(cases[i].id));
+        assert_memory_equal(id.at != NULL ? id.at : "", cases[i].id, id.size);
+    }
+}
+
+static void a_refused_line_tells_its_id_where_it_has_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *id;
+        const char *complaint;
+    } cases[] = {
+        {"{\"id\":1", "", "The line is not one JSON object in UTF-8."},
+        {"[{\"id\":1}]", "", "The line is not one JSON object in UTF-8."},
+        {"{\"id\":1,\"name\":\"\"}", "1", "The field \"idCard\" is missing."},
+        {"{\"x\":0,\"id\":1}", "1",
+         "There is an unknown member: only \"id\", \"name\", \"idCard\" and \"mobile\" are known."},
+        {"{\"id\":1,\"id\":2," GOOD "}", "1", "The field \"id\" is given more than once."},
+        {"{\"id\":null," GOOD "}", "",
+         "The field \"id\" is not a string or a number of at most 128 bytes."},
+        {"{\"x\":0,\"id\":[1]}", "",
+         "There is an unknown member: only \"id\", \"name\", \"idCard\" and \"mobile\" are known."},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct json_span id;
+        struct complaint complaint;
+        assert_false(read_line(cases[i].line, &id, &complaint));
+        assert_string_equal(complaint.text, cases[i].complaint);
+        assert_int_equal(id.size, strlen(cases[i].id));
+        assert_memory_equal(id.at != NULL ? id.at : "", cases[i].id, id.size);
+    }
+}
+
+static void an_id_has_128_bytes_at_most(void **state) {
+    (void)state;
+    static const char quotes[] = {'"', '9'};
+    for (size_t i = 0; i < COUNT(quotes); i++) {
+        for (size_t size = QUESTION_ID_MAX; size <= QUESTION_ID_MAX + 1; size++) {
+            char value[QUESTION_ID_MAX + 2];
+            char line[512];
+            struct json_span id;
+            struct complaint complaint;
+            const char *quote = quotes[i] == '"' ? "\"" : "";
+            memset(value, '9', sizeof value);
+            value[size] = '\0';
+            snprintf(line, sizeof line, "{\"id\":%s%s%s," GOOD "}", quote, value, quote);
+            assert_int_equal(read_line(line, &id, &complaint), size == QUESTION_ID_MAX);
+            assert_int_equal(id.size, size == QUESTION_ID_MAX ? size + 2 * strlen(quote) : 0);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_bodies_are_read),
@@ -250,6 +328,9 @@ int main(void) {
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(queries_are_read_field_by_field),
         cmocka_unit_test(bad_query_fields_are_refused),
+        cmocka_unit_test(a_line_has_an_id_as_it_is_written),
+        cmocka_unit_test(a_refused_line_tells_its_id_where_it_has_one),
+        cmocka_unit_test(an_id_has_128_bytes_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
