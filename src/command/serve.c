@@ -96,6 +96,7 @@ struct serve {
  * ended by now, and others never will. */
 static void end_at_once(const char *why) {
     log_warn("ended at once", LOG_TEXT("why", why));
+    log_stop();
     quick_exit(1);
 }
 
@@ -502,6 +503,12 @@ static int run(struct config *config, const char *path, struct complaint *compla
     return started ? 0 : 1;
 }
 
+static int refuse_start(struct config *config, struct complaint *complaint) {
+    config_release(config);
+    complain(complaint, "no memory or no thread for the log");
+    return 1;
+}
+
 static void print_help(void) {
     fputs("Usage: sanyao serve [--config FILE]\n"
           "\n"
@@ -550,7 +557,8 @@ int command_serve(int argc, char **argv) {
     }
     period_set_zone(config->timezone);
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, STDOUT_FILENO);
-    int code = run(config, path, &complaint);
+    int code = log_start() ? run(config, path, &complaint) : refuse_start(config, &complaint);
+    log_stop();
     if (code != 0)
         fprintf(stderr, "sanyao: %s\n", complaint.text);
     return code;

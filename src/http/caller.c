@@ -98,8 +98,10 @@ static bool refuse_rate(struct request *request, const struct service *service,
 }
 
 bool caller_admit(struct request *request, const struct service *service, struct caller *caller) {
+    request->access.question = true;
     if (!identify(request, service, caller))
         return false;
+    memcpy(request->access.client, caller->account.id, sizeof request->access.client);
     if (caller->requests_per_second == 0)
         return true;
     struct meter *meter = caller->account.meter;

@@ -159,7 +159,16 @@ static struct MHD_Response *make_response(struct request *request, enum problem 
     return response;
 }
 
+/* That nothing is kept is no failure of ours. */
+static void note(struct request *request, enum problem problem, const struct refusal *refusal) {
+    struct access *access = &request->access;
+    access->code = problem_table[problem].code;
+    access->failed = problem_table[problem].http_status >= 500 && problem != PROBLEM_NOT_CACHED;
+    access->billed = refusal->billed;
+}
+
 static void answer(struct request *request, enum problem problem, const struct refusal *refusal) {
+    note(request, problem, refusal);
     request_answer(request, problem_table[problem].http_status,
                    make_response(request, problem, refusal));
 }
