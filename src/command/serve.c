@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -262,6 +263,16 @@ static void forbid_core_dumps(void) {
 #endif
 }
 
+/* A file that was given the number of a closed standard output would have the log written into it.
+ */
+static bool open_standard_files(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    }
+    return true;
+}
+
 static void raise_file_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -271,7 +282,10 @@ static void raise_file_limit(void) {
 }
 
 static bool prepare_process(struct complaint *complaint) {
+    if (!open_standard_files())
+        return complain(complaint, "no file stands for a closed standard output");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
     umask(0077);
     forbid_core_dumps();
     raise_file_limit();

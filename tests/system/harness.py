@@ -256,9 +256,8 @@ class Server:
         )
         with self.open_output() as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                [os.path.join(default_bin_dir(), "sanyao"), "serve"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-                cwd=self.directory,
+                self.arguments(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env=environment, cwd=self.directory,
             )
         try:
             self.find_ports()
@@ -269,6 +268,9 @@ class Server:
         if self.redis is None and self.admin_port is not None:
             wait_until(self.has_read, START_TIMEOUT, "the first reading of clients and packages")
         return self
+
+    def arguments(self):
+        return [os.path.join(default_bin_dir(), "sanyao"), "serve"]
 
     def open_output(self):
         """What its standard output is, for reading the log from `log_path`."""

@@ -336,6 +336,26 @@ def test_a_full_disk_holds_nobody_up(place, sandbox, people):
     assert not os.path.exists(server.log_path) or os.path.getsize(server.log_path) == 0
 
 
+class ClosedServer(DeafServer):
+    """It was started without a standard output."""
+
+    def open_output(self):
+        return open(self.log_path, "wb")
+
+    def arguments(self):
+        return ["/bin/sh", "-c", 'exec "$0" "$@" >&-', *super().arguments()]
+
+
+def test_a_closed_output_is_no_other_file(place, sandbox, people):
+    """Whatever is opened first would be given its number: the database, or a listener."""
+    with ClosedServer(place, sandbox.url, **fixed_ports()) as server:
+        person = people.one()
+        server.ask(person)
+        ask_much(server, person, 50)
+        assert os.readlink(f"/proc/{server.process.pid}/fd/1") == "/dev/null"
+    assert os.path.getsize(server.log_path) == 0 and len(server.rows()) == 1
+
+
 # --- while it runs ---
 
 
