@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -96,6 +97,7 @@ struct serve {
  * ended by now, and others never will. */
 static void end_at_once(const char *why) {
     log_warn("ended at once", LOG_TEXT("why", why));
+    log_stop();
     quick_exit(1);
 }
 
@@ -261,6 +263,16 @@ static void forbid_core_dumps(void) {
 #endif
 }
 
+/* A file that was given the number of a closed standard output would have the log written into it.
+ */
+static bool open_standard_files(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    }
+    return true;
+}
+
 static void raise_file_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -270,7 +282,10 @@ static void raise_file_limit(void) {
 }
 
 static bool prepare_process(struct complaint *complaint) {
+    if (!open_standard_files())
+        return complain(complaint, "no file stands for a closed standard output");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
     umask(0077);
     forbid_core_dumps();
     raise_file_limit();
@@ -510,6 +525,12 @@ static int run(struct config *config, const char *path, struct complaint *compla
     return started ? 0 : 1;
 }
 
+static int refuse_start(struct config *config, struct complaint *complaint) {
+    config_release(config);
+    complain(complaint, "no memory or no thread for the log");
+    return 1;
+}
+
 static void print_help(void) {
     fputs("Usage: sanyao serve [--config FILE]\n"
           "\n"
@@ -558,7 +579,8 @@ int command_serve(int argc, char **argv) {
     }
     period_set_zone(config->timezone);
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, STDOUT_FILENO);
-    int code = run(config, path, &complaint);
+    int code = log_start() ? run(config, path, &complaint) : refuse_start(config, &complaint);
+    log_stop();
     if (code != 0)
         fprintf(stderr, "sanyao: %s\n", complaint.text);
     return code;

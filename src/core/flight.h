@@ -30,6 +30,9 @@ enum flight_stage {
     FLIGHT_LEAVING,   /* all are told; the lease is being given up */
 };
 
+#define FLIGHT_REQUEST_SIZE 65
+#define FLIGHT_TRACE_SIZE   33
+
 struct flight {
     struct flight *next; /* in its bucket */
     struct verifier *verifier;
@@ -37,10 +40,12 @@ struct flight {
     struct triple triple; /* what is asked; wiped at the end */
     struct digest triple_digest;
     struct digest number_digest;
-    bool virtual_operator; /* is the number of one? */
-    struct waiter *first;  /* who waits, in order of arrival */
-    struct waiter *leader; /* whose question was admitted; NULL once it left */
-    struct meter *meter;   /* of the client on whose account it asks */
+    char request_id[FLIGHT_REQUEST_SIZE]; /* whose question led its call, for the log */
+    char trace_id[FLIGHT_TRACE_SIZE];     /* the same; empty: none */
+    bool virtual_operator;                /* is the number of one? */
+    struct waiter *first;                 /* who waits, in order of arrival */
+    struct waiter *leader;                /* whose question was admitted; NULL once it left */
+    struct meter *meter;                  /* of the client on whose account it asks */
     struct flight *next_parked;
 
     /* Of all its calls, one after the other. */

@@ -124,16 +124,17 @@ static bool serve_from_memory(const struct verifier *verifier, const struct aske
 }
 
 bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict *verdict) {
+    asker->digest = (struct digest){{0}};
     if (check_locally(verifier, &asker->triple, verdict)) {
         verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
-    struct digest digest = digest_triple(verifier->parts.key, &asker->triple);
-    if (serve_from_memory(verifier, asker, &digest, verdict)) {
+    asker->digest = digest_triple(verifier->parts.key, &asker->triple);
+    if (serve_from_memory(verifier, asker, &asker->digest, verdict)) {
         verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
-    struct waiter *waiter = waiter_new(verifier, asker, &digest);
+    struct waiter *waiter = waiter_new(verifier, asker, &asker->digest);
     if (waiter == NULL) {
         *verdict = (struct verdict){.failure = FAILURE_OVERLOADED};
         verdict_count(verdict, asker->client.meter, verifier->parts.metrics);

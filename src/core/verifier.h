@@ -56,7 +56,11 @@ struct asker {
     struct asker_client client;
     struct triple triple; /* canonical */
     struct freshness_wish wish;
-    int64_t wait_ms; /* how long it is willing to wait */
+    int64_t wait_ms;        /* how long it is willing to wait */
+    const char *request_id; /* borrowed, for the log: who asks; NULL: nobody says */
+    const char *trace_id;   /* the same */
+    struct digest digest;   /* of the question, from verifier_ask; zero: it was refused by our own
+                               checks */
 };
 
 /* All borrowed for the verifier's life; `config` until there is another. */

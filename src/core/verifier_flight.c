@@ -256,12 +256,19 @@ static void fail_without_way(struct flight *flight, const struct directory_snaps
     fail_flight(flight, end);
 }
 
+static void take_name(char *to, size_t size, const char *name) {
+    snprintf(to, size, "%s", name != NULL ? name : "");
+}
+
 static void take_account(struct flight *flight, struct budget_plan *plan_owned) {
-    const struct asker_client *client = &flight->first->asker->client;
+    const struct asker *asker = flight->first->asker;
+    const struct asker_client *client = &asker->client;
     struct store_admit *admit = &flight->admit;
     admit->budget.plan = plan_owned;
     admit->budget.limits = client->limits;
     flight->meter = client->meter;
+    take_name(flight->request_id, sizeof flight->request_id, asker->request_id);
+    take_name(flight->trace_id, sizeof flight->trace_id, asker->trace_id);
     snprintf(admit->account.client_id, sizeof admit->account.client_id, "%s", client->id);
 }
 
@@ -396,13 +403,17 @@ static void log_call(const struct flight *flight, const struct upstream_outcome 
     ledger_id_format(&flight->id, id);
     digest_short(&flight->triple_digest, digest);
     bool replied = outcome->end == UPSTREAM_REPLIED;
-    LOG_AT(flight->settle.answered ? LOG_INFO : LOG_WARN, "upstream call", LOG_TEXT("call", id),
-           LOG_TEXT("question", digest), LOG_TEXT("end", end_name[outcome->end]),
-           LOG_TEXT("reply", replied ? reply_class_name[outcome->reply.class] : "none"),
-           LOG_TEXT("cause", outcome->cause), LOG_NUMBER("http_status", ledger->http_status),
-           LOG_TEXT("status", ledger->status), LOG_TEXT("billed", billed_name[ledger->billed]),
-           LOG_TEXT("state", ledger_state_name[ledger->state]),
-           LOG_NUMBER("latency_ms", ledger->latency_ms));
+    /* A call that may have cost something has its line, however many there are. */
+    LOG_LINE(flight->settle.answered ? LOG_INFO : LOG_WARN, ledger->billed != BILLED_NO,
+             "upstream call", LOG_TEXT("call", id), LOG_TEXT("request_id", flight->request_id),
+             LOG_TEXT("trace_id", flight->trace_id[0] != '\0' ? flight->trace_id : NULL),
+             LOG_TEXT("client", flight->settle.account.client_id), LOG_TEXT("question", digest),
+             LOG_TEXT("end", end_name[outcome->end]),
+             LOG_TEXT("reply", replied ? reply_class_name[outcome->reply.class] : "none"),
+             LOG_TEXT("cause", outcome->cause), LOG_NUMBER("http_status", ledger->http_status),
+             LOG_TEXT("status", ledger->status), LOG_TEXT("billed", billed_name[ledger->billed]),
+             LOG_TEXT("state", ledger_state_name[ledger->state]),
+             LOG_NUMBER("latency_ms", ledger->latency_ms));
 }
 
 /* What the answer becomes in the cache: how long it is fresh, and for how long it may still serve

@@ -46,6 +46,7 @@ struct batch {
     struct caller caller;
     struct inquiry_terms terms;
     char request_id[REQUEST_ID_SIZE];
+    char trace_id[REQUEST_TRACE_SIZE];
     char *body; /* owned; wiped line by line */
     size_t body_size;
     size_t next; /* byte of it */
@@ -240,6 +241,8 @@ static void ask(struct question *question) {
     struct verdict verdict;
     question->asker.answered = on_answered;
     question->asker.client = batch->caller.account;
+    question->asker.request_id = batch->request_id;
+    question->asker.trace_id = batch->trace_id;
     question->asker.wish = batch->terms.wish;
     question->asker.wait_ms = batch->terms.wait_ms;
     if (verifier_ask(batch->service->verifier, &question->asker, &verdict))
@@ -474,6 +477,7 @@ static struct batch *new_batch(struct request *request, struct service *service)
     batch->server = request->server;
     batch->connection = request->connection;
     memcpy(batch->request_id, request->id, sizeof batch->request_id);
+    memcpy(batch->trace_id, request->trace_id, sizeof batch->trace_id);
     batch->body = request->body;
     batch->body_size = request->body_size;
     request->body = NULL;

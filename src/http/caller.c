@@ -62,7 +62,7 @@ static void take_client(const struct directory_client *found, struct caller *cal
     caller->account.meter = found->meter;
 }
 
-bool caller_identify(struct request *request, const struct service *service,
+static bool identify(struct request *request, const struct service *service,
                      struct caller *caller) {
     const struct directory_snapshot *snapshot = directory_read(service->clients);
     if (service->config->auth == CONFIG_AUTH_OFF) {
@@ -79,6 +79,15 @@ bool caller_identify(struct request *request, const struct service *service,
     if (found->client.disabled)
         return refuse(request, PROBLEM_CLIENT_DISABLED, NULL);
     take_client(found, caller);
+    return true;
+}
+
+bool caller_identify(struct request *request, const struct service *service,
+                     struct caller *caller) {
+    request->access.question = true;
+    if (!identify(request, service, caller))
+        return false;
+    memcpy(request->access.client, caller->account.id, sizeof request->access.client);
     return true;
 }
 

@@ -170,7 +170,17 @@ static struct MHD_Response *make_response(struct request *request,
     return response;
 }
 
+/* That nothing is kept is no failure of ours. */
+static void note(struct request *request, const struct problem_report *report) {
+    const struct problem_info *info = &problem_table[report->problem];
+    struct access *access = &request->access;
+    access->code = info->code;
+    access->failed = info->http_status >= 500 && report->problem != PROBLEM_NOT_CACHED;
+    access->billed = report->billed;
+}
+
 void problem_answer_report(struct request *request, const struct problem_report *report) {
+    note(request, report);
     request_answer(request, problem_table[report->problem].http_status,
                    make_response(request, report));
 }

@@ -10,7 +10,6 @@
 #include "http/problem.h"
 #include "http/route.h"
 #include "http/server.h"
-#include "runtime/log.h"
 #include "runtime/text.h"
 
 #define REQUEST_MAGIC 0x53595251u
@@ -47,7 +46,16 @@ static bool is_request_id(const char *value, size_t size) {
     return true;
 }
 
-/* Version 00 of W3C Trace Context, 3.2: 00-32 hex-16 hex-2 hex, lower case. */
+#define TRACE_AT   3
+#define TRACE_HEX  32
+#define PARENT_AT  36
+#define PARENT_HEX 16
+
+static bool is_zero(const char *hex, size_t size) {
+    return strspn(hex, "0") >= size;
+}
+
+/* Version 00 of W3C Trace Context, 3.2: 00-32 hex-16 hex-2 hex, lower case, no id all zero. */
 static bool is_traceparent(const char *value, size_t size) {
     static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
     if (size != sizeof form - 1)
@@ -57,7 +65,7 @@ static bool is_traceparent(const char *value, size_t size) {
         if (form[i] == 'x' ? !hex : value[i] != form[i])
             return false;
     }
-    return true;
+    return !is_zero(value + TRACE_AT, TRACE_HEX) && !is_zero(value + PARENT_AT, PARENT_HEX);
 }
 
 static void append_list(struct request *request, char list[REQUEST_HEADER_LIST_SIZE],
@@ -119,8 +127,11 @@ static void take_request_id(struct head *head, const char *value, size_t size) {
 }
 
 static void take_traceparent(struct head *head, const char *value, size_t size) {
-    if (is_traceparent(value, size))
-        memcpy(head->request->traceparent, value, size + 1);
+    struct request *request = head->request;
+    if (!is_traceparent(value, size))
+        return;
+    memcpy(request->traceparent, value, size + 1);
+    memcpy(request->trace_id, value + TRACE_AT, TRACE_HEX);
 }
 
 static const struct {
@@ -211,8 +222,7 @@ void request_answer(struct request *request, unsigned http_status, struct MHD_Re
     request->http_status = http_status;
     request->response = response;
     request->state = REQUEST_ANSWERED;
-    log_debug("request", LOG_TEXT("request_id", request->id),
-              LOG_NUMBER("http_status", http_status));
+    access_log(request);
     if (!suspended)
         return;
     MHD_resume_connection(request->connection);
@@ -265,6 +275,7 @@ static bool accept_head(struct request *request, const struct head *head, const 
 static enum MHD_Result begin(struct request *request, const char *version) {
     struct head head = {.request = request};
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &head);
+    access_begin(&request->access);
     if (request->id[0] == '\0')
         make_id(request);
     find_route(request);

@@ -13,6 +13,7 @@
 
 #include <microhttpd.h>
 
+#include "http/access.h"
 #include "http/route.h"
 
 struct server;
@@ -21,6 +22,7 @@ struct server;
 #define REQUEST_URI_MAX          4096
 #define REQUEST_ID_SIZE          65
 #define REQUEST_TRACEPARENT_SIZE 64
+#define REQUEST_TRACE_SIZE       33
 #define REQUEST_HEADER_LIST_SIZE 512
 #define REQUEST_RATE_SIZE        64
 #define REQUEST_TOKEN_SIZE       9
@@ -42,8 +44,10 @@ struct request {
     bool lists_too_long; /* Cache-Control or Prefer beyond what is kept */
     bool close;          /* the connection ends with this reply */
     bool body_too_large;
+    struct access access; /* what its line in the log will say */
     char id[REQUEST_ID_SIZE];
     char traceparent[REQUEST_TRACEPARENT_SIZE]; /* empty: none, or not valid */
+    char trace_id[REQUEST_TRACE_SIZE];          /* of the traceparent; empty: none */
     const char *content_type;                   /* the library's, or NULL */
     const char *authorization;                  /* the same */
     const char *api_key;                        /* the same: X-API-Key */

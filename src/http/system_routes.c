@@ -5,6 +5,7 @@
 
 #include "http/response.h"
 #include "http/service.h"
+#include "runtime/log.h"
 #include "runtime/text.h"
 #include "upstream/breaker.h"
 
@@ -116,6 +117,7 @@ void system_metrics(struct request *request, struct service *service) {
     struct text text = text_over(body, sizeof body);
     metrics_print(service->metrics, service->metrics_rows, &text);
     breaker_print(service->breakers, &text);
+    log_print(&text);
     metrics_print_seconds("sanyao_clock_offset_seconds",
                           "How far this machine's clock is ahead of the time that is kept",
                           clock_apart_ms(), &text);

@@ -59,6 +59,19 @@ static void add_cache_status(struct MHD_Response *response, const struct verdict
     response_add(response, "Cache-Status", value);
 }
 
+static void note(const struct question *question, const struct verdict *verdict) {
+    struct access *access = &question->request->access;
+    const struct answer *answer = &verdict->answer;
+    access->digest = question->asker.digest;
+    access->billed = verdict->billed;
+    if (verdict->failure != FAILURE_NONE)
+        return;
+    access->called = verdict->source == SOURCE_UPSTREAM;
+    access->source = inquiry_source_name[verdict->source];
+    access->result = result_name(verdict->kind, answer->virtual_operator);
+    memcpy(access->status, answer->status, sizeof access->status);
+}
+
 static void answer_with(const struct question *question, const struct verdict *verdict) {
     struct request *request = question->request;
     int64_t now = clock_unix_ms(question->service->clock) / 1000;
@@ -86,6 +99,7 @@ static void answer_with_problem(const struct question *question, const struct ve
 }
 
 static void conclude(struct question *question, const struct verdict *verdict) {
+    note(question, verdict);
     caller_tell_limit(question->request, question->service, &question->caller);
     if (verdict->failure == FAILURE_NONE)
         answer_with(question, verdict);
@@ -124,6 +138,8 @@ static struct question *new_question(struct request *request, struct service *se
     question->service = service;
     question->caller = *caller;
     question->asker.client = caller->account;
+    question->asker.request_id = request->id;
+    question->asker.trace_id = request->trace_id;
     question->form = form;
     request->work = question;
     request->work_size = sizeof *question;

@@ -120,6 +120,7 @@ struct config {
     config_list price_list;        /* CALLS=CNY */
     int64_t log_level;             /* enum log_level */
     int64_t log_format;            /* enum log_format */
+    int64_t log_requests;          /* enum config_requests */
 
     /* What the files of two lists held; guarded like every secret. */
     struct config_credential *credentials; /* `appcode` as "main", then the list's, in its order */
@@ -142,6 +143,7 @@ struct config {
 };
 
 enum config_auth { CONFIG_AUTH_KEYS, CONFIG_AUTH_OFF };
+enum config_requests { CONFIG_REQUESTS_CALLS, CONFIG_REQUESTS_ALL, CONFIG_REQUESTS_NONE };
 enum config_echo { CONFIG_ECHO_WARN, CONFIG_ECHO_REFUSE };
 enum config_virtual_action { CONFIG_VIRTUAL_REJECT, CONFIG_VIRTUAL_FORWARD };
 

@@ -23,6 +23,10 @@ static const char *const echo_words[] = {
     [CONFIG_ECHO_WARN] = "warn", [CONFIG_ECHO_REFUSE] = "refuse", NULL};
 static const char *const action_words[] = {
     [CONFIG_VIRTUAL_REJECT] = "reject", [CONFIG_VIRTUAL_FORWARD] = "forward", NULL};
+static const char *const requests_words[] = {[CONFIG_REQUESTS_CALLS] = "calls",
+                                             [CONFIG_REQUESTS_ALL] = "all",
+                                             [CONFIG_REQUESTS_NONE] = "none",
+                                             NULL};
 static const char *const level_words[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", NULL};
 static const char *const format_words[] = {
@@ -456,6 +460,12 @@ const struct config_setting config_table[] = {
      .words = format_words,
      .offset = AT(log_format),
      .help = "How lines are logged; auto is human on a terminal and json elsewhere."},
+    {.key = "log.requests",
+     .type = CONFIG_ENUM,
+     .fallback = "calls",
+     .words = requests_words,
+     .offset = AT(log_requests),
+     .help = "Which questions have a line of level info; the others' lines are of level debug."},
 };
 
 const size_t config_table_count = sizeof config_table / sizeof config_table[0];

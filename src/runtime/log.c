@@ -1,119 +1,67 @@
 #include "runtime/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runtime/clock.h"
-#include "runtime/text.h"
+#include "runtime/log_line.h"
+#include "runtime/log_repeat.h"
+#include "runtime/log_ring.h"
 
-#define LINE_MAX_BYTES 4096
+#define RING_SIZE    ((size_t)1024 * 1024)
+#define STOP_WAIT_MS 1000
 
 static struct {
     atomic_int level;
+    atomic_int style; /* enum log_style */
     int fd;
-    atomic_bool json;
-} logger = {.level = LOG_INFO, .fd = STDOUT_FILENO, .json = true};
-
-static const char *const level_name[] = {"debug", "info", "warn", "error"};
+    struct log_ring *_Atomic ring; /* NULL: whoever logs writes. Never freed: any thread may log */
+    pthread_mutex_t mutex;         /* over the rest */
+    struct log_repeat repeat;
+} logger = {.level = LOG_INFO,
+            .style = LOG_STYLE_JSON,
+            .fd = STDOUT_FILENO,
+            .mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void log_init(enum log_level level, enum log_format format, int fd) {
     logger.fd = fd;
     log_change(level, format);
 }
 
+/* https://no-color.org */
+static bool wants_color(bool terminal) {
+    const char *no_color = getenv("NO_COLOR");
+    const char *kind = getenv("TERM");
+    return terminal && (no_color == NULL || no_color[0] == '\0') &&
+           (kind == NULL || strcmp(kind, "dumb") != 0);
+}
+
 void log_change(enum log_level level, enum log_format format) {
+    bool terminal = isatty(logger.fd);
+    enum log_style style = LOG_STYLE_JSON;
+    if (format == LOG_HUMAN || (format == LOG_AUTO && terminal))
+        style = wants_color(terminal) ? LOG_STYLE_COLOR : LOG_STYLE_HUMAN;
     atomic_store(&logger.level, (int)level);
-    atomic_store(&logger.json, format == LOG_JSON || (format == LOG_AUTO && !isatty(logger.fd)));
+    atomic_store(&logger.style, (int)style);
 }
 
 bool log_enabled(enum log_level level) {
     return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed);
 }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_word(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_mobile(const char *run, size_t length) {
-    return length == 11 && run[0] == '1' && run[1] >= '3';
-}
-
-/* 17 digits and a digit or X: an ID number by its shape. Nothing else that is logged has that
- * shape. */
-static bool is_id_card(const char *run, size_t length) {
-    if (length != 18)
-        return false;
-    for (size_t i = 0; i < 17; i++) {
-        if (!is_digit(run[i]))
-            return false;
-    }
-    return is_digit(run[17]) || run[17] == 'X' || run[17] == 'x';
-}
-
-static void redact(char *line, size_t size) {
-    for (size_t begin = 0; begin < size;) {
-        if (!is_digit(line[begin])) {
-            begin++;
-            continue;
-        }
-        bool inside_word = begin > 0 && is_word(line[begin - 1]);
-        size_t end = begin;
-        while (end < size && is_digit(line[end]))
-            end++;
-        size_t digits = end - begin;
-        bool ends_in_x = digits == 17 && end < size && (line[end] == 'X' || line[end] == 'x');
-        size_t length = ends_in_x ? 18 : digits;
-        bool followed = begin + length < size && is_word(line[begin + length]);
-        if (!inside_word && !followed &&
-            (is_mobile(line + begin, length) || is_id_card(line + begin, length)))
-            memset(line + begin, '*', length);
-        begin = end;
-    }
-}
-
-static void add_time(struct text *line) {
-    int64_t now = clock_unix_ms(&clock_system);
-    char text[CLOCK_RFC3339_SIZE];
-    clock_format_rfc3339(now / 1000, text);
-    text[strlen(text) - 1] = '\0';
-    text_addf(line, "%s.%03dZ", text, (int)(now % 1000));
-}
-
-static void format_json(struct text *line, enum log_level level, const char *event,
-                        const struct log_field *fields, int count) {
-    text_add(line, "{\"time\":\"");
-    add_time(line);
-    text_addf(line, "\",\"level\":\"%s\",\"event\":", level_name[level]);
-    text_add_json(line, event);
-    for (int i = 0; i < count; i++) {
-        text_add(line, ",");
-        text_add_json(line, fields[i].key);
-        text_add(line, ":");
-        if (fields[i].text != NULL)
-            text_add_json(line, fields[i].text);
-        else
-            text_add_number(line, fields[i].number);
-    }
-    text_add(line, "}");
-}
-
-static void format_human(struct text *line, enum log_level level, const char *event,
-                         const struct log_field *fields, int count) {
-    add_time(line);
-    text_addf(line, " %-5s %s", level_name[level], event);
-    for (int i = 0; i < count; i++) {
-        text_addf(line, "  %s=", fields[i].key);
-        if (fields[i].text != NULL)
-            text_add(line, fields[i].text);
-        else
-            text_add_number(line, fields[i].number);
-    }
+static size_t format(enum log_level level, const char *event, const struct log_field *fields,
+                     int count, char *buffer, size_t room) {
+    const struct log_line line = {.unix_ms = clock_unix_ms(&clock_system),
+                                  .level = level,
+                                  .event = event,
+                                  .fields = fields,
+                                  .count = count};
+    int style = atomic_load_explicit(&logger.style, memory_order_relaxed);
+    return log_line_format(&line, (enum log_style)style, buffer, room);
 }
 
 /* Nobody is left to be told when the log itself cannot be written. */
@@ -129,14 +77,87 @@ static void write_whole(const char *bytes, size_t size) {
     }
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, int count) {
-    char buffer[LINE_MAX_BYTES];
-    struct text line = text_over(buffer, sizeof buffer - 1);
-    if (atomic_load_explicit(&logger.json, memory_order_relaxed))
-        format_json(&line, level, event, fields, count);
+static void write_line(struct log_ring *ring, enum log_level level, const char *event,
+                       const struct log_field *fields, int count) {
+    char buffer[LOG_LINE_SIZE];
+    size_t size = format(level, event, fields, count, buffer, sizeof buffer);
+    if (ring != NULL)
+        log_ring_put(ring, buffer, size);
     else
-        format_human(&line, level, event, fields, count);
-    redact(buffer, line.size);
-    buffer[line.size] = '\n';
-    write_whole(buffer, line.size + 1);
+        write_whole(buffer, size);
+}
+
+static void write_sum(struct log_ring *ring, const struct log_repeat_sum *sum) {
+    const struct log_field fields[] = {LOG_NUMBER("repeated", sum->count)};
+    if (log_enabled(sum->level))
+        write_line(ring, sum->level, sum->event, fields, 1);
+}
+
+static bool admit(struct log_ring *ring, enum log_level level, const char *event) {
+    struct log_repeat_sum sum;
+    pthread_mutex_lock(&logger.mutex);
+    bool admitted =
+        log_repeat_admit(&logger.repeat, level, event, clock_monotonic_ms(&clock_system), &sum);
+    pthread_mutex_unlock(&logger.mutex);
+    if (sum.count > 0)
+        write_sum(ring, &sum);
+    return admitted;
+}
+
+void log_write(enum log_level level, bool each, const char *event, const struct log_field *fields,
+               int count) {
+    struct log_ring *ring = atomic_load_explicit(&logger.ring, memory_order_acquire);
+    if (ring == NULL || each || level < LOG_WARN || admit(ring, level, event))
+        write_line(ring, level, event, fields, count);
+}
+
+/* --- without waiting --- */
+
+static void write_sums(struct log_ring *ring, int64_t now_ms) {
+    struct log_repeat_sum sum;
+    bool more = true;
+    while (more) {
+        pthread_mutex_lock(&logger.mutex);
+        more = log_repeat_take(&logger.repeat, now_ms, &sum);
+        pthread_mutex_unlock(&logger.mutex);
+        if (more)
+            write_sum(ring, &sum);
+    }
+}
+
+static void look(void) {
+    struct log_ring *ring = atomic_load_explicit(&logger.ring, memory_order_acquire);
+    if (ring != NULL)
+        write_sums(ring, clock_monotonic_ms(&clock_system));
+}
+
+static size_t tell_lost(uint64_t lines, char *line, size_t room) {
+    const struct log_field fields[] = {LOG_NUMBER("lines", lines)};
+    return format(LOG_WARN, "lines of the log were lost: nobody took them", fields, 1, line, room);
+}
+
+bool log_start(void) {
+    const struct log_ring_settings settings = {
+        .fd = logger.fd, .size = RING_SIZE, .tell_lost = tell_lost, .look = look};
+    struct log_ring *ring = log_ring_start(&settings);
+    atomic_store_explicit(&logger.ring, ring, memory_order_release);
+    return ring != NULL;
+}
+
+void log_stop(void) {
+    struct log_ring *ring = atomic_load_explicit(&logger.ring, memory_order_acquire);
+    if (ring == NULL)
+        return;
+    write_sums(ring, INT64_MAX);
+    log_ring_stop(ring, STOP_WAIT_MS);
+}
+
+void log_print(struct text *text) {
+    struct log_ring *ring = atomic_load_explicit(&logger.ring, memory_order_acquire);
+    uint64_t lost = ring != NULL ? log_ring_lost(ring) : 0;
+    text_addf(text,
+              "# HELP sanyao_log_lines_lost_total Lines of the log that nobody took\n"
+              "# TYPE sanyao_log_lines_lost_total counter\n"
+              "sanyao_log_lines_lost_total %llu\n",
+              (unsigned long long)lost);
 }

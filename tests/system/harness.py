@@ -256,24 +256,34 @@ class Server:
             ("SANYAO_" + key, str(value)) for key, value in self.settings.items()
             if value is not None
         )
-        with open(self.log_path, "wb") as out, open(self.stderr_path, "wb") as err:
+        with self.open_output() as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                [os.path.join(default_bin_dir(), "sanyao"), "serve"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-                cwd=self.directory,
+                self.arguments(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env=environment, cwd=self.directory,
             )
         try:
-            self.wait_for_event("ready", timeout=START_TIMEOUT)
+            self.find_ports()
         except AssertionError:
             self.kill()
             self.process = None
             raise
-        self.port = self.port_of("listening")
-        if self.settings["ADMIN_LISTEN"]:
-            self.admin_port = self.port_of("admin listening")
         if self.redis is None and self.admin_port is not None:
             wait_until(self.has_read, START_TIMEOUT, "the first reading of clients and packages")
         return self
+
+    def arguments(self):
+        return [os.path.join(default_bin_dir(), "sanyao"), "serve"]
+
+    def open_output(self):
+        """What its standard output is, for reading the log from `log_path`."""
+        return open(self.log_path, "wb")
+
+    def find_ports(self):
+        """Waits until it is ready."""
+        self.wait_for_event("ready", timeout=START_TIMEOUT)
+        self.port = self.port_of("listening")
+        if self.settings["ADMIN_LISTEN"]:
+            self.admin_port = self.port_of("admin listening")
 
     def has_read(self):
         """Does it know its clients and packages? Until then it turns everybody away. Who starts a server on

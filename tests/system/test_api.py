@@ -210,7 +210,8 @@ def test_a_traceparent_is_returned_when_it_is_valid(shared, people):
     reply = shared.ask(people.one(), headers=[("traceparent", TRACEPARENT)])
     assert reply.header("traceparent") == TRACEPARENT
     assert shared.request("GET", "/nowhere", [("traceparent", TRACEPARENT)]).header("traceparent")
-    for bad in ("nonsense", TRACEPARENT.upper(), TRACEPARENT + "-x", TRACEPARENT[:-1]):
+    for bad in ("nonsense", TRACEPARENT.upper(), TRACEPARENT + "-x", TRACEPARENT[:-1],
+                "00-" + "0" * 32 + TRACEPARENT[35:], TRACEPARENT[:36] + "0" * 16 + "-01"):
         assert shared.request("GET", "/healthz", [("traceparent", bad)]).header("traceparent") is None
 
 
