@@ -222,8 +222,11 @@ class Run:
         """Packages and clients of this run's own, known to all replicas."""
         for package in self.cluster.packages:
             # One that was added while the store was away may not be there.
-            reply = self.desk.send("PATCH", "packages/" + package, {"removed": True})
-            assert reply.status in (200, 404), f"{package} stays: {reply.status}"
+            wait_until(
+                lambda package=package: self.desk.send(
+                    "PATCH", "packages/" + package, {"removed": True}
+                ).status in (200, 404), QUIET, f"{package} goes",
+            )
         self.cluster.packages = {}
         self.buy("first", schedule.bought)
         self.buy("second", 3)
