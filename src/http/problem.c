@@ -1,5 +1,6 @@
 #include "http/problem.h"
 
+#include "http/measure.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "http/service.h"
@@ -160,6 +161,7 @@ static struct MHD_Response *make_response(struct request *request, enum problem 
 }
 
 static void answer(struct request *request, enum problem problem, const struct refusal *refusal) {
+    measure_problem(request, problem);
     request_answer(request, problem_table[problem].http_status,
                    make_response(request, problem, refusal));
 }
@@ -184,5 +186,6 @@ void problem_answer_not_allowed(struct request *request, const char *allowed) {
     struct MHD_Response *response =
         make_response(request, PROBLEM_METHOD_NOT_ALLOWED, &(struct refusal){0});
     response_add(response, "Allow", allowed);
+    measure_problem(request, PROBLEM_METHOD_NOT_ALLOWED);
     request_answer(request, problem_table[PROBLEM_METHOD_NOT_ALLOWED].http_status, response);
 }

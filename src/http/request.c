@@ -211,6 +211,7 @@ void request_answer(struct request *request, unsigned http_status, struct MHD_Re
     request->http_status = http_status;
     request->response = response;
     request->state = REQUEST_ANSWERED;
+    measure_end(request);
     log_debug("request", LOG_TEXT("request_id", request->id),
               LOG_NUMBER("http_status", http_status));
     if (!suspended)
@@ -229,6 +230,7 @@ void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connecti
     request->server = arg;
     request->connection = connection;
     request->uri_too_long = strlen(uri) > REQUEST_URI_MAX;
+    measure_begin(request);
     server_count(request->server, 1);
     return request;
 }

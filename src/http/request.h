@@ -13,6 +13,7 @@
 
 #include <microhttpd.h>
 
+#include "http/measure.h"
 #include "http/route.h"
 
 struct server;
@@ -56,6 +57,7 @@ struct request {
     char *body;                     /* owned; NULL: none */
     size_t body_size;
     size_t body_dropped;
+    struct measure measure;
     unsigned http_status;
     struct MHD_Response *response; /* owned; with ANSWERED */
     void *work;                    /* owned; what a route keeps till the end, when it is wiped */

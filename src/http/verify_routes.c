@@ -5,6 +5,7 @@
 
 #include "http/body.h"
 #include "http/caller.h"
+#include "http/measure.h"
 #include "http/problem.h"
 #include "http/question.h"
 #include "http/response.h"
@@ -32,12 +33,6 @@ struct question {
 };
 
 /* --- the reply --- */
-
-/* The `source` of the API, and the detail of a Cache-Status where nothing was looked up. */
-static const char *const source_name[] = {
-    [SOURCE_UPSTREAM] = "upstream", [SOURCE_CACHE] = "cache", [SOURCE_STALE] = "stale",
-    [SOURCE_INFERRED] = "inferred", [SOURCE_LOCAL] = "local", [SOURCE_GUARD] = "guard",
-};
 
 static const char *trace_id_of(const struct request *request, const struct verdict *verdict) {
     return verdict->forward == FORWARD_BYPASS ? request->id : verdict->answer.trace_id;
@@ -146,6 +141,7 @@ static void answer_with(const struct question *question, const struct verdict *v
     if (verdict->retry_after_s > 0)
         response_add_number(response, "Retry-After", verdict->retry_after_s);
     add_preference(response, question);
+    measure_answer(request, verdict->kind, verdict->answer.virtual_operator, verdict->source);
     request_answer(request, MHD_HTTP_OK, response);
 }
 
