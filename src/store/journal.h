@@ -63,7 +63,7 @@ void journal_close(struct journal *journal);
 bool journal_ready(struct journal *journal, struct complaint *complaint);
 
 /* How many calls have ended that are not marked as delivered, those only in memory among them. Any
- * thread. */
+ * thread. What was delivered but is still only in memory counts, too. */
 int64_t journal_undelivered(struct journal *journal);
 
 /* Look at everything due now: the clock jumped, or the disk may be good again. Any thread. */
