@@ -352,7 +352,9 @@ struct worker *worker_start(const struct worker_settings *settings, struct compl
     worker->reload.data = worker;
     worker->gauge.data = worker;
     worker->watch.data = worker;
-    bool built = start_parts(worker, complaint) && uv_prepare_start(&worker->gauge, on_gauge) == 0;
+    /* Of several, libuv calls the one that was started first last: behind the servers'. */
+    uv_prepare_start(&worker->gauge, on_gauge);
+    bool built = start_parts(worker, complaint);
     if (built && pthread_create(&worker->thread, NULL, run, worker) == 0)
         return worker;
     if (built)
