@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/verdict.h"
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -54,9 +53,9 @@ void measure_client(struct request *request, int number) {
 }
 
 void measure_answer(struct request *request, enum result_kind kind, bool virtual_operator,
-                    int source) {
+                    enum source source) {
     int word = kind == RESULT_ABNORMAL && virtual_operator ? WORD_VIRTUAL : (int)kind;
-    request->measure.ending = 1 + word * SOURCE_NONE + source;
+    request->measure.ending = 1 + word * SOURCE_NONE + (int)source;
 }
 
 void measure_problem(struct request *request, int problem) {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/result.h"
+#include "core/verdict.h"
 #include "runtime/metrics.h"
 
 struct request;
@@ -25,8 +25,8 @@ void measure_begin(struct request *request);
 void measure_client(struct request *request, int number);
 /* What it was answered with: the last one counts. */
 void measure_answer(struct request *request, enum result_kind kind, bool virtual_operator,
-                    int source);
-void measure_problem(struct request *request, int problem);
+                    enum source source);
+void measure_problem(struct request *request, int problem); /* an enum problem */
 /* It is answered now. */
 void measure_end(struct request *request);
 

@@ -5,7 +5,6 @@
 
 #include "core/verdict.h"
 #include "http/measure.h"
-#include "http/problem.h"
 #include "http/response.h"
 #include "http/system_routes.h"
 #include "money/alert.h"
@@ -245,7 +244,7 @@ static ssize_t read_page(void *arg, uint64_t position, char *buffer, size_t room
 void metrics_get(struct request *request, struct service *service) {
     struct page *page = malloc(sizeof *page);
     if (page == NULL) {
-        problem_answer(request, PROBLEM_OVERLOADED, NULL, BILLED_NO);
+        request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, NULL);
         return;
     }
     page->service = service;

@@ -161,7 +161,7 @@ static struct MHD_Response *make_response(struct request *request, enum problem 
 }
 
 static void answer(struct request *request, enum problem problem, const struct refusal *refusal) {
-    measure_problem(request, problem);
+    measure_problem(request, (int)problem);
     request_answer(request, problem_table[problem].http_status,
                    make_response(request, problem, refusal));
 }
