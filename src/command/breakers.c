@@ -34,7 +34,7 @@ static bool is_another(const struct breakers *breakers,
 static bool set_board(const struct breakers *breakers, const struct config *config,
                       const struct directory_credential *credentials, int count) {
     int providers = config->provider_count;
-    struct breaker_name *names = calloc((size_t)(providers + count + 1), sizeof *names);
+    struct breaker_name *names = calloc((size_t)providers + (size_t)count + 1, sizeof *names);
     if (names == NULL)
         return false;
     for (int i = 0; i < providers; i++)
