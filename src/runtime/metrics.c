@@ -181,22 +181,28 @@ int metrics_credentials(void) {
 
 /* --- rows --- */
 
+/* NULL: no memory. */
+static void *zeroed(size_t size) {
+    void *block = aligned_alloc(METRICS_LINE, size);
+    if (block != NULL)
+        memset(block, 0, size);
+    return block;
+}
+
 /* Those who cannot be given a block of their own for want of memory are counted in this one. */
 static bool make_others(struct metrics_row *row) {
-    struct metrics_client *client = calloc(1, sizeof *client);
-    struct metrics_credential *credential = calloc(1, sizeof *credential);
+    struct metrics_client *client = zeroed(sizeof *client);
+    struct metrics_credential *credential = zeroed(sizeof *credential);
     atomic_store(&row->clients[METRICS_CLIENT_OTHER], client);
     atomic_store(&row->credentials[METRICS_CREDENTIAL_OTHER], credential);
     return client != NULL && credential != NULL;
 }
 
 struct metrics_row *metrics_new(int rows) {
-    size_t size = (size_t)rows * sizeof(struct metrics_row);
-    struct metrics_row *table = aligned_alloc(_Alignof(struct metrics_row), size);
+    struct metrics_row *table = zeroed((size_t)rows * sizeof *table);
+    bool made = true;
     if (table == NULL)
         return NULL;
-    memset(table, 0, size);
-    bool made = true;
     for (int i = 0; i < rows; i++) {
         table[i].rows = rows;
         made = make_others(&table[i]) && made;
@@ -238,7 +244,7 @@ static struct metrics_client *client_block(struct metrics_row *row, int number) 
         atomic_load_explicit(&row->clients[number], memory_order_relaxed);
     if (block != NULL)
         return block;
-    block = calloc(1, sizeof *block);
+    block = zeroed(sizeof *block);
     if (block == NULL)
         return atomic_load_explicit(&row->clients[METRICS_CLIENT_OTHER], memory_order_relaxed);
     atomic_store_explicit(&row->clients[number], block, memory_order_release);
@@ -256,7 +262,7 @@ static struct metrics_credential *credential_block(struct metrics_row *row, int 
         atomic_load_explicit(&row->credentials[number], memory_order_relaxed);
     if (block != NULL)
         return block;
-    block = calloc(1, sizeof *block);
+    block = zeroed(sizeof *block);
     if (block == NULL)
         return atomic_load_explicit(&row->credentials[METRICS_CREDENTIAL_OTHER],
                                     memory_order_relaxed);

@@ -88,14 +88,17 @@ enum {
 #define METRICS_REQUEST_CELLS 376
 #define METRICS_CALL_CELLS    80
 
+/* No two workers write into one line of a processor's cache. */
+#define METRICS_LINE 64
+
 struct metrics_client {
     _Atomic uint64_t requests[METRICS_REQUEST_CELLS];
-};
+} __attribute__((aligned(METRICS_LINE)));
 
 struct metrics_credential {
     _Atomic uint64_t calls[METRICS_CALL_CELLS];
     struct metrics_histogram seconds;
-};
+} __attribute__((aligned(METRICS_LINE)));
 
 struct metrics_row {
     int rows; /* in the table; read-only */
@@ -105,7 +108,7 @@ struct metrics_row {
     struct metrics_histogram store[METRICS_STORE_OPS];
     _Atomic(struct metrics_client *) clients[METRICS_CLIENTS]; /* NULL: nothing counted yet */
     _Atomic(struct metrics_credential *) credentials[METRICS_CREDENTIALS];
-} __attribute__((aligned(64)));
+} __attribute__((aligned(METRICS_LINE)));
 
 /* Room for `rows` workers, all zero. NULL when memory is out. */
 struct metrics_row *metrics_new(int rows);
