@@ -3,8 +3,8 @@
  * measure: how a request is counted: its client, route, result and source, and how long it took.
  *
  * Only what comes to the service listener is counted, and of that only questions and refusals: not
- * the checks of health, nor documents. It costs two looks at the clock and two additions; names are
- * only looked up when they are printed. The request's own thread.
+ * the checks of health, nor documents. It costs two looks at the clock and three additions; names
+ * are only looked up when they are printed. The request's own thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
