@@ -143,7 +143,10 @@ bool bookkeeping_begin(struct bookkeeping *books, uv_loop_t *loop, struct store 
                        struct metrics_row *metrics, struct complaint *complaint) {
     *books = (struct bookkeeping){.loop = loop, .key = key, .config = config};
     books->store = store_attach(store, loop, on_changed, books, complaint);
-    if (books->store == NULL || !begin_directory(books, complaint))
+    if (books->store == NULL)
+        return false;
+    store_measure(books->store, metrics);
+    if (!begin_directory(books, complaint))
         return false;
     directory_refresh(books->directory, on_first_read, books);
     return begin_alerting(books, metrics, complaint);

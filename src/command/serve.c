@@ -24,6 +24,7 @@
 #include "http/forget_route.h"
 #include "http/ledger_routes.h"
 #include "http/listener.h"
+#include "http/metrics_route.h"
 #include "http/package_routes.h"
 #include "http/reconcile_route.h"
 #include "http/reload_route.h"
@@ -47,7 +48,7 @@ static const struct route admin_routes[] = {
     {"HEAD", "/healthz", system_healthz, 0, NULL},
     {"GET", "/readyz", system_readyz, 0, NULL},
     {"HEAD", "/readyz", system_readyz, 0, NULL},
-    {"GET", "/metrics", system_metrics, 0, NULL},
+    {"GET", "/metrics", metrics_get, 0, NULL},
     {"GET", "/admin/v1/clients", clients_get, 0, NULL},
     {"POST", "/admin/v1/clients", clients_post, 0, NULL},
     {"GET", "/admin/v1/clients/{id}", client_get, 0, NULL},
@@ -395,7 +396,6 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .directory = serve->books.directory,
         .key = &serve->key,
         .metrics = serve->metrics,
-        .metrics_rows = (int)serve->config->workers + 1,
         .breakers = serve->books.breakers.board,
         .draining = &serve->draining,
         .reload = reload,

@@ -2,6 +2,12 @@
 
 #include <stdio.h>
 
+const char *const source_name[SOURCES] = {
+    [SOURCE_UPSTREAM] = "upstream", [SOURCE_CACHE] = "cache", [SOURCE_STALE] = "stale",
+    [SOURCE_INFERRED] = "inferred", [SOURCE_LOCAL] = "local", [SOURCE_GUARD] = "guard",
+    [SOURCE_NONE] = "none",
+};
+
 void verdict_of_kept(struct verdict *verdict, const struct answer *answer, enum source source) {
     verdict->failure = FAILURE_NONE;
     verdict->billed = BILLED_NO;
@@ -50,13 +56,6 @@ static bool needed_no_call(const struct verdict *verdict) {
 
 void verdict_count(const struct verdict *verdict, struct meter *meter,
                    struct metrics_row *metrics) {
-    static const enum metric by_source[] = {
-        [SOURCE_UPSTREAM] = METRIC_REQUESTS_UPSTREAM, [SOURCE_CACHE] = METRIC_REQUESTS_CACHE,
-        [SOURCE_STALE] = METRIC_REQUESTS_STALE,       [SOURCE_INFERRED] = METRIC_REQUESTS_INFERRED,
-        [SOURCE_LOCAL] = METRIC_REQUESTS_LOCAL,       [SOURCE_GUARD] = METRIC_REQUESTS_GUARD,
-    };
-    bool failed = verdict->failure != FAILURE_NONE;
-    metrics_count(metrics, failed ? METRIC_REQUESTS_FAILED : by_source[verdict->source]);
     if (verdict->collapsed)
         metrics_count(metrics, METRIC_COLLAPSED);
     if (needed_no_call(verdict))

@@ -20,7 +20,12 @@ enum source {
     SOURCE_INFERRED, /* the number is proven to be another's */
     SOURCE_LOCAL,    /* refused by our own checks */
     SOURCE_GUARD,    /* the number's window is closed */
+    SOURCE_NONE,     /* there is no answer */
+    SOURCES
 };
+
+/* The `source` of the API. */
+extern const char *const source_name[SOURCES];
 
 /* Why it was not simply served from the cache (RFC 9211, 2.2). */
 enum forward { FORWARD_NONE, FORWARD_MISS, FORWARD_STALE, FORWARD_REQUEST, FORWARD_BYPASS };
@@ -52,5 +57,6 @@ bool verdict_judge_kept(struct verdict *verdict, const struct answer *answer,
 void verdict_of_our_own(struct verdict *verdict, enum source source, enum result_kind kind,
                         int64_t now_s);
 
-/* Counts it in the metrics, and as a hit of its client where it needed no call. */
+/* Counts it as a hit of its client where it needed no call, and in the metrics where it waited for
+ * another one's. */
 void verdict_count(const struct verdict *verdict, struct meter *meter, struct metrics_row *metrics);

@@ -173,3 +173,11 @@ void verifier_drain(struct verifier *verifier) {
 bool verifier_is_idle(const struct verifier *verifier) {
     return verifier->waiters == 0 && verifier->flights.count == 0 && verifier->closing == 0;
 }
+
+size_t verifier_waiters(const struct verifier *verifier) {
+    return verifier->waiters;
+}
+
+size_t verifier_leases(const struct verifier *verifier) {
+    return verifier->leases;
+}

@@ -98,5 +98,9 @@ void verifier_directory_changed(struct verifier *verifier);
 /* From now on only what is kept, or already under way, is answered. */
 void verifier_drain(struct verifier *verifier);
 
+/* For the metrics: how many askers wait for their verdict, and how many questions are led here. */
+size_t verifier_waiters(const struct verifier *verifier);
+size_t verifier_leases(const struct verifier *verifier);
+
 /* Is nothing under way? */
 bool verifier_is_idle(const struct verifier *verifier);

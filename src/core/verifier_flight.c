@@ -10,6 +10,7 @@
 #include "money/period.h"
 #include "runtime/container.h"
 #include "runtime/log.h"
+#include "upstream/tally.h"
 
 /* Beyond the longest call: connecting, the reply, and the settling of it. */
 #define LEASE_SLACK_MS 10000
@@ -50,8 +51,19 @@ static void on_rest_closed(uv_handle_t *handle) {
     free(flight);
 }
 
+/* For the metrics: is it this flight that makes the call? */
+static void note_lease(struct flight *flight, bool leads) {
+    struct verifier *verifier = flight->verifier;
+    if (leads && !flight->leads)
+        verifier->leases++;
+    else if (!leads && flight->leads)
+        verifier->leases--;
+    flight->leads = leads;
+}
+
 static void end_flight(struct flight *flight) {
     struct verifier *verifier = flight->verifier;
+    note_lease(flight, false);
     flight_remove(&verifier->flights, flight);
     triple_wipe(&flight->triple);
     if (!flight->timed) {
@@ -89,6 +101,7 @@ static void visit_with_failure(struct waiter *waiter, void *arg) {
 static void on_left(struct store_op *op) {
     struct flight *flight = container_of(op, struct flight, settle.op);
     flight->holds = false;
+    note_lease(flight, false);
     if (flight->first == NULL) {
         end_flight(flight);
     } else if (flight->verifier->draining) {
@@ -383,17 +396,11 @@ static void clear_lapsed_mark(const struct flight *flight) {
 }
 
 static void log_call(const struct flight *flight, const struct upstream_outcome *outcome) {
-    static const enum metric by_state[LEDGER_STATES] = {
-        [LEDGER_RESERVED] = METRIC_CALLS_UNKNOWN,
-        [LEDGER_SETTLED] = METRIC_CALLS_SETTLED,
-        [LEDGER_RELEASED] = METRIC_CALLS_RELEASED,
-        [LEDGER_UNKNOWN] = METRIC_CALLS_UNKNOWN,
-    };
     static const char *const end_name[] = {"replied", "not sent", "timed out", "broken"};
     static const char *const billed_name[] = {"no", "yes", "unknown"};
     const struct ledger_outcome *ledger = &flight->settle.ledger;
     struct metrics_row *metrics = flight->verifier->parts.metrics;
-    metrics_count(metrics, by_state[ledger->state]);
+    tally_call(metrics, flight->admit.account.credential, outcome, ledger->billed);
     if (flight->settle.answered && result_of(ledger->status) == RESULT_UNKNOWN) {
         metrics_count(metrics, METRIC_STATUS_UNKNOWN);
         novelty_note(flight->verifier->parts.novelty, ledger->status);
@@ -612,6 +619,7 @@ static void call_upstream(struct flight *flight) {
     int64_t wait_ms = 0;
     flight->stage = FLIGHT_CALLING;
     flight->holds = false;
+    note_lease(flight, true);
     /* The plan had only AppCodes that may be used; another worker may have found out otherwise
      * since, but the call is admitted. */
     if (!breaker_enter(flight->verifier->parts.breakers, BREAKER_CREDENTIAL, credential,
@@ -754,12 +762,14 @@ static void on_admitted(struct store_op *op) {
         return;
     case STORE_ANSWERED:
         flight->holds = false;
+        note_lease(flight, false);
         if (admit->collapsed)
             serve_collapsed(flight);
         else
             serve_meanwhile(flight);
         return;
     case STORE_CLOSED:
+        metrics_count(flight->verifier->parts.metrics, METRIC_NUMBER_CLOSED);
         serve_closed(flight);
         return;
     case STORE_INFERRED:

@@ -18,6 +18,7 @@ struct verifier {
     struct flight_table flights;
     struct flight *parked; /* the first of those */
     size_t waiters;
+    size_t leases;  /* flights that lead */
     size_t closing; /* flights that have ended, but for their timer */
     bool draining;
 };

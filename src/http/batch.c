@@ -19,6 +19,7 @@
 #include "http/body.h"
 #include "http/caller.h"
 #include "http/inquiry.h"
+#include "http/measure.h"
 #include "http/problem.h"
 #include "http/question.h"
 #include "http/response.h"
@@ -73,6 +74,7 @@ struct question {
     struct batch *batch;
     int64_t line;
     int64_t since_ms; /* when it first wanted a turn; 0: not yet */
+    struct measure measure;
     char id[QUESTION_ID_MAX + 3];
 };
 
@@ -168,7 +170,7 @@ static void begin_line(const struct question *question, struct text *json) {
     text_add(json, ",");
 }
 
-static void send_problem(const struct question *question, const struct problem_report *report) {
+static void send_problem(struct question *question, const struct problem_report *report) {
     struct batch *batch = question->batch;
     char line[LINE_SIZE];
     struct text json = text_over(line, sizeof line);
@@ -177,12 +179,13 @@ static void send_problem(const struct question *question, const struct problem_r
     problem_write(report, clock_unix_ms(batch->service->clock), &json);
     text_add(&json, "}}\n");
     batch->failed++;
+    measure_batched_problem(batch->service->row, &question->measure, (int)report->problem);
     if (report->billed != BILLED_NO)
         batch->billed++;
     send_line(batch, &json);
 }
 
-static void send_answer(const struct question *question, const struct verdict *verdict) {
+static void send_answer(struct question *question, const struct verdict *verdict) {
     struct batch *batch = question->batch;
     char line[LINE_SIZE];
     struct text json = text_over(line, sizeof line);
@@ -194,6 +197,7 @@ static void send_answer(const struct question *question, const struct verdict *v
     }
     text_add(&json, "}\n");
     batch->answered++;
+    measure_batched_answer(batch->service->row, &question->measure, verdict);
     if (verdict->billed != BILLED_NO)
         batch->billed++;
     send_line(batch, &json);
@@ -344,6 +348,8 @@ static bool begin_next(struct batch *batch) {
     }
     question->batch = batch;
     question->line = batch->lines;
+    question->measure.began_ns = metrics_now_ns();
+    question->measure.client = batch->caller.account.meter->number;
     bool good = read_question(question, line, &complaint);
     sodium_memzero(batch->body + (line.at - batch->body), line.size);
     if (good)

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/measure.h"
+#include "http/problem.h"
 #include "money/directory.h"
 #include "money/period.h"
 #include "runtime/text.h"
@@ -67,6 +69,7 @@ static bool identify(struct request *request, const struct service *service,
     const struct directory_snapshot *snapshot = directory_read(service->clients);
     if (service->config->auth == CONFIG_AUTH_OFF) {
         take_anonymous(service, snapshot, caller);
+        measure_client(request, caller->account.meter->number);
         return true;
     }
     if (snapshot->version < 0)
@@ -76,6 +79,7 @@ static bool identify(struct request *request, const struct service *service,
         find_client(snapshot, key_of(request), clock_unix_ms(service->clock));
     if (found == NULL)
         return refuse(request, PROBLEM_UNAUTHENTICATED, NULL);
+    measure_client(request, found->meter->number);
     if (found->client.disabled)
         return refuse(request, PROBLEM_CLIENT_DISABLED, NULL);
     take_client(found, caller);

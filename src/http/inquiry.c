@@ -47,11 +47,6 @@ void inquiry_tell_terms(struct MHD_Response *response, const struct inquiry_term
 
 /* --- an answer --- */
 
-const char *const inquiry_source_name[] = {
-    [SOURCE_UPSTREAM] = "upstream", [SOURCE_CACHE] = "cache", [SOURCE_STALE] = "stale",
-    [SOURCE_INFERRED] = "inferred", [SOURCE_LOCAL] = "local", [SOURCE_GUARD] = "guard",
-};
-
 static const char *trace_id_of(const struct verdict *verdict, const char *request_id) {
     return verdict->forward == FORWARD_BYPASS ? request_id : verdict->answer.trace_id;
 }
@@ -85,7 +80,7 @@ void inquiry_write_verdict(const struct triple *triple, const struct verdict *ve
     add_member(json, "mobile", echo.mobile);
     add_member(json, "name", echo.name);
     add_member(json, "traceId", trace_id_of(verdict, request_id));
-    add_member(json, "source", inquiry_source_name[verdict->source]);
+    add_member(json, "source", source_name[verdict->source]);
     text_add(json, verdict->billed == BILLED_NO ? ",\"billed\":false" : ",\"billed\":true");
     add_time(json, "checkedAt", answer->checked_at);
     if (verdict->kept)

@@ -41,6 +41,3 @@ void inquiry_write_drop_in(const struct triple *triple, const struct verdict *ve
 
 /* What is told of a verdict without an answer; it borrows from the verdict. */
 struct problem_report inquiry_report(const struct config *config, const struct verdict *verdict);
-
-/* The `source` of the API, and the detail of a Cache-Status where nothing was looked up. */
-extern const char *const inquiry_source_name[];

@@ -1,5 +1,6 @@
 #include "http/problem.h"
 
+#include "http/measure.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "http/service.h"
@@ -177,6 +178,7 @@ static void note(struct request *request, const struct problem_report *report) {
     access->code = info->code;
     access->failed = info->http_status >= 500 && report->problem != PROBLEM_NOT_CACHED;
     access->billed = report->billed;
+    measure_problem(request, (int)report->problem);
 }
 
 void problem_answer_report(struct request *request, const struct problem_report *report) {
@@ -195,5 +197,6 @@ void problem_answer_not_allowed(struct request *request, const char *allowed) {
     const struct problem_report report = {.problem = PROBLEM_METHOD_NOT_ALLOWED};
     struct MHD_Response *response = make_response(request, &report);
     response_add(response, "Allow", allowed);
+    note(request, &report);
     request_answer(request, problem_table[PROBLEM_METHOD_NOT_ALLOWED].http_status, response);
 }

@@ -222,6 +222,7 @@ void request_answer(struct request *request, unsigned http_status, struct MHD_Re
     request->http_status = http_status;
     request->response = response;
     request->state = REQUEST_ANSWERED;
+    measure_end(request);
     access_log(request);
     if (!suspended)
         return;
@@ -239,6 +240,7 @@ void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connecti
     request->server = arg;
     request->connection = connection;
     request->uri_too_long = strlen(uri) > REQUEST_URI_MAX;
+    measure_begin(request);
     server_count(request->server, 1);
     return request;
 }

@@ -14,6 +14,7 @@
 #include <microhttpd.h>
 
 #include "http/access.h"
+#include "http/measure.h"
 #include "http/route.h"
 
 struct server;
@@ -61,6 +62,7 @@ struct request {
     size_t body_size;
     size_t body_room;
     size_t body_dropped;
+    struct measure measure;
     unsigned http_status;
     struct MHD_Response *response; /* owned; with ANSWERED */
     void *work;                    /* owned; what a route keeps till the end, when it is wiped */

@@ -27,6 +27,7 @@ struct server {
     bool poked;
     int fd; /* -1: no longer listening */
     size_t active;
+    size_t connections;
     const struct route *routes;
     struct service *service;
     int open_handles;
@@ -96,8 +97,13 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
                           enum MHD_ConnectionNotificationCode code) {
     (void)connection;
     (void)context;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
-        server_poke(arg);
+    struct server *server = arg;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        server->connections--;
+        server_poke(server);
+    } else {
+        server->connections++;
+    }
 }
 
 static struct MHD_Daemon *start_daemon(struct server *server,
@@ -177,6 +183,10 @@ void server_stop_listening(struct server *server) {
 
 size_t server_active(const struct server *server) {
     return server->active;
+}
+
+size_t server_connections(const struct server *server) {
+    return server->connections;
 }
 
 static void on_handle_closed(uv_handle_t *handle) {

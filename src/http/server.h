@@ -38,6 +38,9 @@ void server_stop_listening(struct server *server);
 /* Requests that have begun and not ended. */
 size_t server_active(const struct server *server);
 
+/* Open ones, idle or not. */
+size_t server_connections(const struct server *server);
+
 /* No request may be suspended. The loop must run once more for libuv to let go. */
 void server_free(struct server *server);
 

@@ -35,8 +35,8 @@ struct service {
      * old ones go on. */
     bool (*reload)(void *arg, cJSON **changes_owned, struct complaint *complaint);
     void *reload_arg;
-    const struct metrics_row *metrics;
-    int metrics_rows;
+    const struct metrics_row *metrics; /* all rows */
+    struct metrics_row *row;           /* the worker's own; NULL on the admin listener */
     struct breaker_board *breakers;
     const atomic_bool *draining;
 };

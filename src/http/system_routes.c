@@ -12,10 +12,9 @@
 extern const char openapi_yaml[];
 extern const size_t openapi_yaml_size;
 
-#define JSON_TYPE    "application/json; charset=utf-8"
-#define CLOCK_FAR_S  10
-#define METRICS_SIZE ((size_t)32 * 1024)
-#define READY_SIZE   ((size_t)8 * 1024) /* with every breaker open */
+#define JSON_TYPE   "application/json; charset=utf-8"
+#define CLOCK_FAR_S 10
+#define READY_SIZE  ((size_t)8 * 1024) /* with every breaker open */
 
 void system_healthz(struct request *request, struct service *service) {
     (void)service;
@@ -85,23 +84,46 @@ static void add_clock(struct text *json) {
     add_check(json, "clock", text.size > 0 ? found : "ok");
 }
 
+struct readiness {
+    bool store_works;
+    struct complaint store_says;
+    const char *credential;
+    bool draining;
+};
+
+/* Is it ready? */
+static bool look(const struct service *service, const struct directory_snapshot *snapshot,
+                 struct readiness *found) {
+    *found = (struct readiness){.store_says = {"ok"}};
+    found->store_works = store_ready(service->store, &found->store_says);
+    if (found->store_works && snapshot->version < 0)
+        found->store_works =
+            complain(&found->store_says, "clients and packages have not been read yet");
+    found->credential = credential_state(service, snapshot);
+    found->draining = service_is_draining(service);
+    return found->store_works && strcmp(found->credential, "ok") == 0 && !found->draining;
+}
+
+static const struct directory_snapshot *snapshot_of(const struct service *service) {
+    return service->clients != NULL ? directory_read(service->clients)
+                                    : directory_now(service->directory);
+}
+
+bool system_is_ready(const struct service *service) {
+    struct readiness unused;
+    return look(service, snapshot_of(service), &unused);
+}
+
 void system_readyz(struct request *request, struct service *service) {
-    const struct directory_snapshot *snapshot = service->clients != NULL
-                                                    ? directory_read(service->clients)
-                                                    : directory_now(service->directory);
-    struct complaint store_says = {"ok"};
-    bool store_works = store_ready(service->store, &store_says);
-    if (store_works && snapshot->version < 0)
-        store_works = complain(&store_says, "clients and packages have not been read yet");
-    const char *credential = credential_state(service, snapshot);
-    bool draining = service_is_draining(service);
-    bool ready = store_works && strcmp(credential, "ok") == 0 && !draining;
+    const struct directory_snapshot *snapshot = snapshot_of(service);
+    struct readiness found;
+    bool ready = look(service, snapshot, &found);
     char body[READY_SIZE];
     struct text json = text_over(body, sizeof body);
     text_addf(&json, "{\"status\":\"%s\",\"checks\":{\"process\":\"%s\"",
-              ready ? "ready" : "not_ready", draining ? "draining" : "ok");
-    add_check(&json, "store", store_works ? "ok" : store_says.text);
-    add_check(&json, "credential", credential);
+              ready ? "ready" : "not_ready", found.draining ? "draining" : "ok");
+    add_check(&json, "store", found.store_works ? "ok" : found.store_says.text);
+    add_check(&json, "credential", found.credential);
     add_clock(&json);
     text_addf(&json, "},\"balance\":\"%s\"", balance_state(snapshot));
     add_breakers(&json, service->breakers);
@@ -110,23 +132,6 @@ void system_readyz(struct request *request, struct service *service) {
     if (!ready)
         response_add_number(response, "Retry-After", 1);
     request_answer(request, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, response);
-}
-
-void system_metrics(struct request *request, struct service *service) {
-    char body[METRICS_SIZE];
-    struct text text = text_over(body, sizeof body);
-    metrics_print(service->metrics, service->metrics_rows, &text);
-    breaker_print(service->breakers, &text);
-    log_print(&text);
-    metrics_print_seconds("sanyao_clock_offset_seconds",
-                          "How far this machine's clock is ahead of the time that is kept",
-                          clock_apart_ms(), &text);
-    metrics_print_seconds("sanyao_store_clock_offset_seconds",
-                          "How far a shared store's clock is ahead of the time that is kept",
-                          clock_store_apart_ms(), &text);
-    request_answer(
-        request, MHD_HTTP_OK,
-        response_new(request, "text/plain; version=0.0.4; charset=utf-8", body, text.size));
 }
 
 void system_openapi(struct request *request, struct service *service) {

@@ -6,6 +6,7 @@
 #include "http/body.h"
 #include "http/caller.h"
 #include "http/inquiry.h"
+#include "http/measure.h"
 #include "http/problem.h"
 #include "http/question.h"
 #include "http/response.h"
@@ -51,7 +52,7 @@ static void add_cache_status(struct MHD_Response *response, const struct verdict
         text_addf(&text, "fwd=%s", forward_name[verdict->forward]);
     }
     if (verdict->forward == FORWARD_BYPASS)
-        text_addf(&text, "; detail=%s", inquiry_source_name[verdict->source]);
+        text_addf(&text, "; detail=%s", source_name[verdict->source]);
     if (verdict->stored)
         text_add(&text, "; stored");
     if (verdict->collapsed)
@@ -67,7 +68,7 @@ static void note(const struct question *question, const struct verdict *verdict)
     if (verdict->failure != FAILURE_NONE)
         return;
     access->called = verdict->source == SOURCE_UPSTREAM;
-    access->source = inquiry_source_name[verdict->source];
+    access->source = source_name[verdict->source];
     access->result = result_name(verdict->kind, answer->virtual_operator);
     memcpy(access->status, answer->status, sizeof access->status);
 }
@@ -90,6 +91,7 @@ static void answer_with(const struct question *question, const struct verdict *v
     if (verdict->retry_after_s > 0)
         response_add_number(response, "Retry-After", verdict->retry_after_s);
     inquiry_tell_terms(response, &question->terms);
+    measure_answer(request, verdict);
     request_answer(request, MHD_HTTP_OK, response);
 }
 

@@ -6,6 +6,7 @@
 #include "money/directory_own.h"
 #include "runtime/container.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 
 #define POLL_MS  10000
 #define LOOK_MS  5000
@@ -409,6 +410,8 @@ static bool start_handles(struct directory *directory) {
 
 static bool start(struct directory *directory, struct complaint *complaint) {
     directory->anonymous = directory_meter_of(directory, "anonymous");
+    if (directory->anonymous != NULL)
+        atomic_store(&directory->anonymous->number, METRICS_CLIENT_ANONYMOUS);
     directory->now = directory->anonymous != NULL ? directory_snapshot_make(directory) : NULL;
     if (directory->now == NULL)
         complain(complaint, "no memory for clients and packages");

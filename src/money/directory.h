@@ -107,6 +107,11 @@ const struct store_document *directory_document(const struct directory *director
 void directory_each(const struct directory *directory, enum store_document_kind kind,
                     void (*visit)(void *arg, const struct store_document *document), void *arg);
 
+/* What is left of a package, as it was last looked at: some seconds ago while the store is there.
+ * Negative where calls were counted that were not bought. False: nobody has looked yet. */
+bool directory_package_left(const struct directory *directory, const struct package *package,
+                            int64_t *left) __attribute__((warn_unused_result));
+
 /* Reads what was written since, then calls `done` (may be NULL) on the main loop: `read` false:
  * the store is away. */
 void directory_refresh(struct directory *directory, void (*done)(void *arg, bool read), void *arg);

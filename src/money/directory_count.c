@@ -136,6 +136,7 @@ void directory_keep_used(struct directory *directory, struct store_counter *coun
     sort(counters_owned, count);
     directory->used = counters_owned;
     directory->used_count = count;
+    directory->looked = true;
 }
 
 static int64_t value_of(const struct store_read_counters *read, const char *name) {

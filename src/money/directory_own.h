@@ -88,6 +88,7 @@ struct directory {
     int64_t refused_for_ms;
     struct store_counter *used; /* calls of packages, as last looked at; by name */
     int used_count;
+    bool looked;                     /* was it ever? */
     struct directory_meter **meters; /* by client */
     int meter_count;
     int meter_room;

@@ -4,6 +4,7 @@
 
 #include "money/directory_own.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 
 /* With what only its owner needs. */
 struct owned_snapshot {
@@ -85,6 +86,12 @@ int64_t directory_used(const struct directory *directory, const char *package) {
             high = middle;
     }
     return 0;
+}
+
+bool directory_package_left(const struct directory *directory, const struct package *package,
+                            int64_t *left) {
+    *left = package->calls - directory_used(directory, package->id);
+    return directory->looked;
 }
 
 static void add_line(struct budget_plan *plan, const char *package,
@@ -170,6 +177,8 @@ static bool take_client(struct directory *directory, struct directory_snapshot *
         strcmp(client->client.id, document->id) != 0)
         return true;
     client->meter = directory_meter_of(directory, client->client.id);
+    if (client->meter != NULL && !client->client.removed)
+        atomic_store(&client->meter->number, metrics_client_number(client->client.id));
     snapshot->client_count++;
     return client->meter != NULL;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct meter {
+    atomic_int number;          /* of its client in the metrics (metrics_client_number) */
     _Atomic int64_t arrival;    /* GCRA: the theoretical arrival time, monotonic microseconds */
     _Atomic int64_t hits;       /* answers without a call since the last flush */
     _Atomic int64_t limited;    /* requests over the rate */

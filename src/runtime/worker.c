@@ -43,6 +43,7 @@ struct worker {
     uv_loop_t loop;
     uv_async_t drain;
     uv_async_t reload;
+    uv_prepare_t gauge;
     uv_mutex_t mutex;
     uv_cond_t reloaded;
     struct config *pending; /* under the mutex: settings to be taken */
@@ -72,6 +73,23 @@ static void on_directory_changed(void *arg) {
         verifier_directory_changed(worker->verifier);
 }
 
+/* Just before the loop may sleep, so that what is shown of an idle worker is so. */
+static void on_gauge(uv_prepare_t *gauge) {
+    const struct worker *worker = gauge->data;
+    struct metrics_row *row = &worker->settings.metrics[worker->settings.row];
+    size_t waiters = verifier_waiters(worker->verifier);
+    size_t leases = verifier_leases(worker->verifier);
+    size_t connections = 0;
+    for (int i = 0; i < worker->server_count; i++)
+        connections += server_connections(worker->servers[i]);
+    metrics_set(row, GAUGE_CACHE_ENTRIES, memory_count(worker->memory));
+    metrics_set(row, GAUGE_CONNECTIONS, connections);
+    metrics_set(row, GAUGE_WAITING, waiters);
+    metrics_set(row, GAUGE_LEASES, leases);
+    metrics_set(row, GAUGE_FOLLOWERS, waiters > leases ? waiters - leases : 0);
+    metrics_set(row, GAUGE_CALLS, (uint64_t)upstream_under_way(worker->upstream));
+}
+
 /* --- the end --- */
 
 static void free_parts(struct worker *worker) {
@@ -87,6 +105,7 @@ static void free_parts(struct worker *worker) {
     memory_free(worker->memory);
     uv_close((uv_handle_t *)&worker->drain, NULL);
     uv_close((uv_handle_t *)&worker->reload, NULL);
+    uv_close((uv_handle_t *)&worker->gauge, NULL);
     uv_close((uv_handle_t *)&worker->watch, NULL);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     uv_loop_close(&worker->loop);
@@ -196,6 +215,7 @@ static bool start_verifier(struct worker *worker, struct complaint *complaint) {
     worker->store = store_attach(settings->store, &worker->loop, on_changed, worker, complaint);
     if (worker->store == NULL)
         return false;
+    store_measure(worker->store, &settings->metrics[settings->row]);
     worker->directory = directory_attach(settings->directory, &worker->loop, on_directory_changed,
                                          worker, complaint);
     if (worker->directory == NULL || !start_upstream(worker, complaint))
@@ -234,7 +254,7 @@ static bool start_servers(struct worker *worker, struct complaint *complaint) {
         .verifier = worker->verifier,
         .clients = worker->directory,
         .metrics = settings->metrics,
-        .metrics_rows = settings->rows,
+        .row = &settings->metrics[settings->row],
         .breakers = settings->breakers,
         .draining = settings->draining,
     };
@@ -328,10 +348,14 @@ struct worker *worker_start(const struct worker_settings *settings, struct compl
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->drain, on_drain);
     uv_async_init(&worker->loop, &worker->reload, on_reload);
+    uv_prepare_init(&worker->loop, &worker->gauge);
     uv_timer_init(&worker->loop, &worker->watch);
     worker->drain.data = worker;
     worker->reload.data = worker;
+    worker->gauge.data = worker;
     worker->watch.data = worker;
+    /* Of several, libuv calls the one that was started first last: behind the servers'. */
+    uv_prepare_start(&worker->gauge, on_gauge);
     bool built = start_parts(worker, complaint);
     if (built && pthread_create(&worker->thread, NULL, run, worker) == 0)
         return worker;

@@ -17,6 +17,7 @@ struct store_backend {
     void (*close)(struct store *store);
     bool (*ready)(struct store *store, struct complaint *complaint);
     void (*poke)(struct store *store);
+    int64_t (*undelivered)(struct store *store);
 
     struct store_client *(*attach)(struct store *store, uv_loop_t *loop,
                                    void (*changed)(void *arg, const struct digest *triple),
@@ -46,6 +47,7 @@ struct store {
 
 struct store_client {
     const struct store_backend *backend;
+    struct metrics_row *metrics; /* NULL: nothing is measured */
 };
 
 enum store_op_kind {
@@ -58,7 +60,8 @@ enum store_op_kind {
     STORE_OP_READ_AUDIT,
     STORE_OP_READ_COUNTERS,
     STORE_OP_ADD_COUNTERS,
-    STORE_OP_FORGET
+    STORE_OP_FORGET,
+    STORE_OPS
 };
 
 /* The page's rows are all behind this id: `after`, or the bound of `from_ms`. */

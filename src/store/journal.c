@@ -89,6 +89,11 @@ bool journal_ready(struct journal *journal, struct complaint *complaint) {
     return sqlite_thread_ready(&journal->thread, complaint);
 }
 
+int64_t journal_undelivered(struct journal *journal) {
+    return journal_writer_last(&journal->writer).undelivered +
+           sqlite_thread_unwritten(&journal->thread);
+}
+
 void journal_poke(struct journal *journal) {
     sqlite_thread_poke(&journal->thread);
 }

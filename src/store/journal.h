@@ -62,6 +62,10 @@ void journal_close(struct journal *journal);
 /* Can it be written? When not, `complaint` says why. Any thread. */
 bool journal_ready(struct journal *journal, struct complaint *complaint);
 
+/* How many calls have ended that are not marked as delivered, those only in memory among them. Any
+ * thread. What was delivered but is still only in memory counts, too. */
+int64_t journal_undelivered(struct journal *journal);
+
 /* Look at everything due now: the clock jumped, or the disk may be good again. Any thread. */
 void journal_poke(struct journal *journal);
 

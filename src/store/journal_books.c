@@ -87,7 +87,9 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
                             "WHERE delivered = 0 AND state <> 'reserved' AND line > ?1 "
                             "ORDER BY line LIMIT ?2",
     [JOURNAL_NEWEST] =
-        "SELECT all_of_them.number, last.line, last.id, last.number, last.number_window "
+        "SELECT all_of_them.number, last.line, last.id, last.number, last.number_window, "
+        "(SELECT count(*) FROM calls INDEXED BY calls_undelivered "
+        "WHERE delivered = 0 AND state <> 'reserved') "
         "FROM "
         "(SELECT max(delivered) AS number FROM calls INDEXED BY calls_order "
         "WHERE delivered > 0) AS all_of_them LEFT JOIN "
@@ -239,6 +241,7 @@ bool journal_books_deliver(struct journal_books *books, const struct ledger_id *
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         mark->deliveries++;
+        mark->undelivered--;
         if (sqlite3_column_int(statement, 2)) {
             mark->line = sqlite3_column_int64(statement, 0);
             mark->last.id = *id;
@@ -279,6 +282,7 @@ bool journal_books_newest(struct journal_books *books, struct journal_mark *mark
         read_bytes(statement, 2, mark->last.id.bytes, sizeof mark->last.id.bytes);
         read_bytes(statement, 3, mark->last.number.bytes, DIGEST_SIZE);
         read_text(statement, 4, mark->last.window, sizeof mark->last.window);
+        mark->undelivered = sqlite3_column_int64(statement, 5);
     }
     bool done = code == SQLITE_ROW || code == SQLITE_DONE || note_trouble(books);
     sqlite3_reset(statement);

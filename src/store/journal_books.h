@@ -45,6 +45,7 @@ struct journal_books {
 /* What is known of the deliveries: how many there were, as the number of the last, and which of
  * those that count was the last; `line` 0: there is none. */
 struct journal_mark {
+    int64_t undelivered; /* calls that have ended */
     int64_t deliveries;
     int64_t line;
     struct journal_delivered last;

@@ -70,6 +70,10 @@ static void write_outcome(struct journal_writer *writer, struct journal_outcome 
     if (writer->writing)
         writer->writing =
             journal_books_end(books, outcome->settle, &outcome->repeated, &outcome->let_go);
+    if (writer->writing && !outcome->repeated)
+        writer->newest.undelivered++;
+    if (writer->writing && outcome->let_go)
+        writer->writing = journal_books_newest(books, &writer->newest);
     if (writer->writing && outcome->delivered)
         writer->writing = journal_books_deliver(books, &outcome->settle->id, &writer->newest);
     outcome->written = true;

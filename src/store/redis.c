@@ -89,6 +89,10 @@ static bool redis_ready(struct store *base, struct complaint *complaint) {
     return redis_store_ready((struct redis_store *)base, complaint);
 }
 
+static int64_t redis_undelivered(struct store *base) {
+    return journal_undelivered(((struct redis_store *)base)->journal);
+}
+
 static void redis_poke(struct store *base) {
     struct redis_store *store = (struct redis_store *)base;
     journal_poke(store->journal);
@@ -638,6 +642,7 @@ const struct store_backend store_redis_backend = {
     .close = redis_close,
     .ready = redis_ready,
     .poke = redis_poke,
+    .undelivered = redis_undelivered,
     .attach = redis_attach,
     .detach = redis_detach,
     .find = redis_find,

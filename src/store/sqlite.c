@@ -101,6 +101,10 @@ static bool sqlite_ready(struct store *base, struct complaint *complaint) {
     return sqlite_thread_ready(&((struct sqlite_store *)base)->thread, complaint);
 }
 
+static int64_t sqlite_undelivered(struct store *base) {
+    return sqlite_thread_unwritten(&((struct sqlite_store *)base)->thread);
+}
+
 static void sqlite_poke(struct store *base) {
     sqlite_thread_poke(&((struct sqlite_store *)base)->thread);
 }
@@ -222,6 +226,7 @@ const struct store_backend store_sqlite_backend = {
     .close = sqlite_close,
     .ready = sqlite_ready,
     .poke = sqlite_poke,
+    .undelivered = sqlite_undelivered,
     .attach = sqlite_attach,
     .detach = sqlite_detach,
     .find = sqlite_find,

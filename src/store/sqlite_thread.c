@@ -58,7 +58,11 @@ static struct turn wait_for_work(struct sqlite_thread *thread) {
 }
 
 static void publish(struct sqlite_thread *thread) {
+    int64_t unwritten = 0;
+    for (const struct store_op *op = thread->writer->unwritten.first; op; op = op->next)
+        unwritten++;
     uv_mutex_lock(&thread->mutex);
+    thread->unwritten = unwritten;
     thread->away = thread->writer->away;
     snprintf(thread->trouble, sizeof thread->trouble, "%s", thread->writer->trouble);
     uv_mutex_unlock(&thread->mutex);
@@ -147,6 +151,13 @@ void sqlite_thread_poke(struct sqlite_thread *thread) {
     thread->poked = true;
     uv_cond_signal(&thread->work);
     uv_mutex_unlock(&thread->mutex);
+}
+
+int64_t sqlite_thread_unwritten(struct sqlite_thread *thread) {
+    uv_mutex_lock(&thread->mutex);
+    int64_t unwritten = thread->unwritten;
+    uv_mutex_unlock(&thread->mutex);
+    return unwritten;
 }
 
 bool sqlite_thread_ready(struct sqlite_thread *thread, struct complaint *complaint) {

@@ -53,6 +53,7 @@ struct sqlite_thread {
     bool stopping;
     bool away;
     char trouble[256];
+    int64_t unwritten; /* as of the last batch */
 
     int64_t retry_at; /* the thread's own; monotonic milliseconds */
     int64_t sweep_at;
@@ -69,4 +70,6 @@ void sqlite_thread_stop(struct sqlite_thread *thread);
 /* Any thread. */
 void sqlite_thread_submit(struct sqlite_thread *thread, struct store_op *op);
 void sqlite_thread_poke(struct sqlite_thread *thread);
+/* How many operations could not be written and are kept. */
+int64_t sqlite_thread_unwritten(struct sqlite_thread *thread);
 bool sqlite_thread_ready(struct sqlite_thread *thread, struct complaint *complaint);

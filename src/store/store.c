@@ -62,30 +62,82 @@ void store_detach(struct store_client *client) {
     client->backend->detach(client);
 }
 
-static void address(struct store_op *op, struct store_client *client, enum store_op_kind kind) {
+/* --- how long it takes --- */
+
+/* Those who wait for another one's call are none of the store's. */
+#define OP_FOLLOW STORE_OPS
+
+const char *const store_op_name[] = {
+    [STORE_OP_FIND] = "find",
+    [STORE_OP_ADMIT] = "admit",
+    [STORE_OP_SETTLE] = "settle",
+    [STORE_OP_PAGE] = "page",
+    [STORE_OP_READ_DOCUMENTS] = "read_documents",
+    [STORE_OP_WRITE_DOCUMENT] = "write_document",
+    [STORE_OP_READ_AUDIT] = "read_audit",
+    [STORE_OP_READ_COUNTERS] = "read_counters",
+    [STORE_OP_ADD_COUNTERS] = "add_counters",
+    [STORE_OP_FORGET] = "forget",
+    [OP_FOLLOW] = "follow",
+};
+
+const int store_op_names = (int)(sizeof store_op_name / sizeof store_op_name[0]);
+
+_Static_assert(sizeof store_op_name / sizeof store_op_name[0] <= METRICS_STORE_OPS,
+               "there is a histogram for each");
+
+void store_measure(struct store_client *client, struct metrics_row *row) {
+    client->metrics = row;
+}
+
+static void observe(const struct store_op *op) {
+    bool follows = op->kind == STORE_OP_ADMIT && ((const struct store_admit *)op)->collapsed;
+    metrics_observe_store(op->client->metrics, follows ? OP_FOLLOW : op->kind,
+                          metrics_now_ns() - op->began_ns);
+}
+
+static void on_done(struct store_op *op) {
+    op->done = op->told;
+    observe(op);
+    op->done(op);
+}
+
+/* --- operations --- */
+
+static void begin(struct store_op *op, struct store_client *client, enum store_op_kind kind) {
     op->client = client;
     op->kind = (int)kind;
     op->next = NULL;
     op->changed = false;
+    if (client->metrics == NULL)
+        return;
+    op->told = op->done;
+    op->done = on_done;
+    op->began_ns = metrics_now_ns();
 }
 
 enum store_outcome store_find(struct store_client *client, struct store_find *find) {
-    address(&find->op, client, STORE_OP_FIND);
-    return client->backend->find(client, find);
+    begin(&find->op, client, STORE_OP_FIND);
+    enum store_outcome outcome = client->backend->find(client, find);
+    if (outcome != STORE_PENDING && client->metrics != NULL) {
+        find->op.done = find->op.told;
+        observe(&find->op);
+    }
+    return outcome;
 }
 
 void store_admit(struct store_client *client, struct store_admit *admit) {
-    address(&admit->op, client, STORE_OP_ADMIT);
+    begin(&admit->op, client, STORE_OP_ADMIT);
     client->backend->admit(client, admit);
 }
 
 void store_settle(struct store_client *client, struct store_settle *settle) {
-    address(&settle->op, client, STORE_OP_SETTLE);
+    begin(&settle->op, client, STORE_OP_SETTLE);
     client->backend->settle(client, settle);
 }
 
 void store_read_page(struct store_client *client, struct store_page *page) {
-    address(&page->op, client, STORE_OP_PAGE);
+    begin(&page->op, client, STORE_OP_PAGE);
     page->rows_owned = NULL;
     page->count = 0;
     page->more = false;
@@ -93,7 +145,7 @@ void store_read_page(struct store_client *client, struct store_page *page) {
 }
 
 void store_read_documents(struct store_client *client, struct store_read_documents *read) {
-    address(&read->op, client, STORE_OP_READ_DOCUMENTS);
+    begin(&read->op, client, STORE_OP_READ_DOCUMENTS);
     read->documents_owned = NULL;
     read->count = 0;
     read->version = 0;
@@ -107,7 +159,7 @@ void store_documents_free(struct store_document *documents, int count) {
 }
 
 void store_write_document(struct store_client *client, struct store_write_document *write) {
-    address(&write->op, client, STORE_OP_WRITE_DOCUMENT);
+    begin(&write->op, client, STORE_OP_WRITE_DOCUMENT);
     write->version = 0;
     client->backend->write_document(client, write);
 }
@@ -117,7 +169,7 @@ void store_watch_documents(struct store_client *client, void (*call)(void *arg),
 }
 
 void store_read_audit(struct store_client *client, struct store_read_audit *read) {
-    address(&read->op, client, STORE_OP_READ_AUDIT);
+    begin(&read->op, client, STORE_OP_READ_AUDIT);
     read->lines_owned = NULL;
     read->count = 0;
     client->backend->read_audit(client, read);
@@ -130,19 +182,19 @@ void store_audit_free(struct store_audit_line *lines, int count) {
 }
 
 void store_read_counters(struct store_client *client, struct store_read_counters *read) {
-    address(&read->op, client, STORE_OP_READ_COUNTERS);
+    begin(&read->op, client, STORE_OP_READ_COUNTERS);
     read->counters_owned = NULL;
     read->count = 0;
     client->backend->read_counters(client, read);
 }
 
 void store_add_counters(struct store_client *client, struct store_add_counters *add) {
-    address(&add->op, client, STORE_OP_ADD_COUNTERS);
+    begin(&add->op, client, STORE_OP_ADD_COUNTERS);
     client->backend->add_counters(client, add);
 }
 
 void store_forget(struct store_client *client, struct store_forget *forget) {
-    address(&forget->op, client, STORE_OP_FORGET);
+    begin(&forget->op, client, STORE_OP_FORGET);
     forget->answers = 0;
     client->backend->forget(client, forget);
 }
@@ -167,6 +219,10 @@ void store_stop_following(struct store_client *client) {
 
 bool store_ready(struct store *store, struct complaint *complaint) {
     return store->backend->ready(store, complaint);
+}
+
+int64_t store_undelivered(struct store *store) {
+    return store->backend->undelivered(store);
 }
 
 void store_poke(struct store *store) {

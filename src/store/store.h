@@ -40,6 +40,7 @@
 #include "money/ledger.h"
 #include "runtime/clock.h"
 #include "runtime/complaint.h"
+#include "runtime/metrics.h"
 
 struct store;
 struct store_client;
@@ -68,6 +69,8 @@ struct store_op {
     int kind;
     bool changed;
     uint64_t mark;
+    uint64_t began_ns;                 /* where it is measured */
+    void (*told)(struct store_op *op); /* the caller's `done` meanwhile */
 };
 
 struct store_find {
@@ -184,6 +187,13 @@ struct store_client *store_attach(struct store *store, uv_loop_t *loop,
  */
 void store_detach(struct store_client *client);
 
+/* From now on how long its operations take is counted in `row`, which is borrowed; by the names of
+ * store_op_name. Between two turns of its loop. */
+void store_measure(struct store_client *client, struct metrics_row *row);
+
+extern const char *const store_op_name[];
+extern const int store_op_names;
+
 /*
  * Answers at once where it can: the return value is the outcome, and `done` is called only after
  * STORE_PENDING, never before this returns.
@@ -235,6 +245,9 @@ void store_stop_following(struct store_client *client);
 
 /* Able to admit? When not, `complaint` says why. Any thread. */
 bool store_ready(struct store *store, struct complaint *complaint);
+
+/* How many ends of calls this process keeps that the store does not have yet. Any thread. */
+int64_t store_undelivered(struct store *store);
 
 /* The clock jumped, or a reason to be away may be gone: look at everything due now. Any thread. */
 void store_poke(struct store *store);

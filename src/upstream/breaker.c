@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/metrics.h"
+
 #define PARTS         10
 #define FOR_EVER      INT64_MAX
 #define PROBE_WAIT_MS 1000 /* for the outcome of a probe that is out */
@@ -380,34 +382,24 @@ int breaker_look(const struct breaker_board *board, struct breaker_view *views, 
     return count;
 }
 
-static void print_labels(const struct breaker_view *view, const char *family, struct text *text) {
-    text_addf(text, "%s{kind=\"%s\",name=\"", family, breaker_kind_name[view->kind]);
-    for (const char *at = view->name; *at != '\0'; at++) {
-        if (*at == '\\' || *at == '"')
-            text_addf(text, "\\%c", *at);
-        else if (*at == '\n')
-            text_add(text, "\\n");
-        else
-            text_add_bytes(text, at, 1);
-    }
-    text_add(text, "\"} ");
+static void print_sample(const struct breaker_view *view, const char *family, int64_t value,
+                         struct text *text) {
+    text_addf(text, "%s{kind=\"%s\",", family, breaker_kind_name[view->kind]);
+    metrics_print_label("name", view->name, text);
+    text_addf(text, "} %lld\n", (long long)value);
 }
 
 void breaker_print(const struct breaker_board *board, struct text *text) {
     static const int numbers[BREAKER_STATES] = {
         [BREAKER_CLOSED] = 0, [BREAKER_HALF_OPEN] = 1, [BREAKER_OPEN] = 2};
     struct breaker_view view;
-    text_add(text, "# HELP sanyao_breaker_state Whether upstream is asked: 0 closed, it is; 1 half "
-                   "open, a few calls try; 2 open, it is not\n"
-                   "# TYPE sanyao_breaker_state gauge\n");
-    for (int i = 0; look_at(board, i, &view); i++) {
-        print_labels(&view, "sanyao_breaker_state", text);
-        text_addf(text, "%d\n", numbers[view.state]);
-    }
-    text_add(text, "# HELP sanyao_breaker_opened_total Times that it has opened\n"
-                   "# TYPE sanyao_breaker_opened_total counter\n");
-    for (int i = 0; look_at(board, i, &view); i++) {
-        print_labels(&view, "sanyao_breaker_opened_total", text);
-        text_addf(text, "%lld\n", (long long)view.opened);
-    }
+    metrics_print_head("sanyao_breaker_state", "gauge",
+                       "Whether upstream is asked: 0 closed, it is; 1 half open, a few calls try; "
+                       "2 open, it is not",
+                       text);
+    for (int i = 0; look_at(board, i, &view); i++)
+        print_sample(&view, "sanyao_breaker_state", numbers[view.state], text);
+    metrics_print_head("sanyao_breaker_opened_total", "counter", "Times that it has opened", text);
+    for (int i = 0; look_at(board, i, &view); i++)
+        print_sample(&view, "sanyao_breaker_opened_total", view.opened, text);
 }

@@ -558,6 +558,10 @@ bool upstream_has_credential(const struct upstream *upstream) {
     return upstream->terms->code_count > 0;
 }
 
+int64_t upstream_under_way(const struct upstream *upstream) {
+    return (int64_t)upstream->under_way;
+}
+
 bool upstream_is_full(const struct upstream *upstream) {
     return upstream->under_way >= upstream->most;
 }

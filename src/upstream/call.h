@@ -89,6 +89,9 @@ bool upstream_set(struct upstream *upstream, const struct upstream_settings *set
 /* Is there any? */
 bool upstream_has_credential(const struct upstream *upstream);
 
+/* Calls that were begun and have not ended. */
+int64_t upstream_under_way(const struct upstream *upstream);
+
 /* Would one more call have to wait beyond the bound? Ask before reserving. */
 bool upstream_is_full(const struct upstream *upstream);
 

@@ -400,11 +400,13 @@ static void what_could_not_be_written_is_tried_again_unasked(void **state) {
     execute(other, "BEGIN IMMEDIATE");
     rig_end(&end, &leader, rig_answer("01", START_S));
     rig_settle(rig, 0, &end, STORE_AWAY);
+    assert_int_equal(store_undelivered(rig->store), 1);
     execute(other, "COMMIT");
     sqlite3_close(other);
     /* Client 0 is told, too: its own settlement was delivered late. */
     for (int i = 0; i < RIG_CLIENTS; i++)
         rig_wait(rig, &rig->clients[i].notices, 1);
+    assert_int_equal(store_undelivered(rig->store), 0);
     assert_int_equal(rig_find(rig, 0, &triple, NULL), STORE_HIT);
     rig_close(rig);
 }

@@ -254,9 +254,10 @@ def test_metrics_count_and_stand_on_the_admin_listener_only(start, people):
     server.ask(person.but(name="三"))
     lines = server.admin("GET", "/metrics").body.decode().splitlines()
     counts = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    for source, count in (("upstream", 1), ("cache", 2), ("local", 1), ("none", 0)):
-        assert float(counts[f'sanyao_requests_total{{source="{source}"}}']) == count
-    assert float(counts['sanyao_upstream_calls_total{state="settled"}']) == 1
+    for result, source, count in (("match", "upstream", 1), ("match", "cache", 2), ("invalid_name", "local", 1)):
+        labels = f'client="anonymous",route="verify_post",result="{result}",source="{source}"'
+        assert float(counts[f"sanyao_requests_total{{{labels}}}"]) == count
+    assert float(counts['sanyao_upstream_calls_total{credential="main",status="01",billed="yes"}']) == 1
     assert server.request("GET", "/metrics").code == "not_found"
     assert server.admin("GET", "/verify").status == 404
 

@@ -211,6 +211,8 @@ static inline int close_house(void **state) {
     struct house *house = *state;
     char path[PATH_SIZE + 16];
     assert_true(verifier_is_idle(house->verifier));
+    assert_int_equal(verifier_leases(house->verifier), 0);
+    assert_int_equal(verifier_waiters(house->verifier), 0);
     verifier_free(house->verifier);
     store_detach(house->client);
     uv_run(&house->loop, UV_RUN_DEFAULT);
