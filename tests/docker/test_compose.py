@@ -133,8 +133,10 @@ def test_only_replicas_reach_redis():
     for service in ("gateway", "sandbox"):
         assert reaches(service, 6379, redis) == []
     words = ("redis-cli", "--tls", "--cacert", "/run/secrets/ca.crt")
-    assert inside("redis", *words, "ping").strip() == "PONG"
-    assert "NOPERM" in inside("redis", *words, "get", "x", code=None)
+    assert "NOAUTH" in inside("redis", *words, "ping", code=None)
+    health = ("--user", "health", "--pass", "any")
+    assert inside("redis", *words, *health, "ping").strip() == "PONG"
+    assert "NOPERM" in inside("redis", *words, *health, "get", "x", code=None)
 
 
 def test_redis_is_asked_over_tls_and_kept_as_it_should_be():
@@ -270,7 +272,8 @@ def test_a_replica_killed_under_load(sandbox):
     docker("start", container("sanyao-1"))
     wait_for_replicas()
     assert package()["used"] == sum(row["billed"] is not False for row in rows())
-    assert sandbox.get("stats")["received"] == len(rows())
+    # A call that was written down and not sent any more has a row, too.
+    assert 0 <= len(rows()) - sandbox.get("stats")["received"] <= len(lost)
 
 
 def test_a_replica_drained_under_load(sandbox):
@@ -298,6 +301,8 @@ def test_redis_restarted(sandbox):
     used = package()["used"]
     docker("restart", container("redis"))
     wait_for_replicas()
+    # It would load less than it wrote where the user without a name may not do all.
+    assert "CRITICAL" not in log("redis") and "NOPERM" not in log("redis")
     wait_until(lambda: caller.ask(known[0]).status_code == 200, 20, "an answer")
     for person in known:
         assert caller.ask(person).json()["billed"] is False
