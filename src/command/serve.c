@@ -69,6 +69,13 @@ static const struct route admin_routes[] = {
     {NULL, NULL, NULL, 0, NULL},
 };
 
+/* Of metrics.listen, which anybody on its network may read: nothing that asks for a token. */
+static const struct route metrics_routes[] = {
+    {"GET", "/healthz", system_healthz, 0, NULL}, {"HEAD", "/healthz", system_healthz, 0, NULL},
+    {"GET", "/readyz", system_readyz, 0, NULL},   {"HEAD", "/readyz", system_readyz, 0, NULL},
+    {"GET", "/metrics", metrics_get, 0, NULL}, {NULL, NULL, NULL, 0, NULL},
+};
+
 /* Everything of a running service; on the main thread. */
 struct serve {
     struct config *config;
@@ -81,8 +88,9 @@ struct serve {
     int worker_count;
     atomic_int ended_reports;
     struct bookkeeping books;
-    struct service service; /* of the admin listener */
+    struct service service; /* of the two listeners below */
     struct server *admin;
+    struct server *metrics_server;
     uv_loop_t loop;
     uv_async_t on_ended;
     uv_timer_t drain_limit;
@@ -379,8 +387,10 @@ static bool start_workers(struct serve *serve, struct complaint *complaint) {
     return true;
 }
 
-static bool start_admin(struct serve *serve, struct complaint *complaint) {
-    const char *address = serve->config->admin_listen;
+/* A listener on the main loop. `event` is logged with its address. */
+static bool start_server(struct serve *serve, struct server **server, const char *address,
+                         const struct route *routes, const char *event,
+                         struct complaint *complaint) {
     char name[LISTENER_NAME_SIZE];
     if (address[0] == '\0')
         return true;
@@ -388,6 +398,21 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
     if (fd < 0)
         return false;
     listener_name(fd, address, name);
+    const struct server_settings settings = {
+        .fd = fd,
+        .max_connections = ADMIN_CONNECTIONS,
+        .idle_timeout_s = ADMIN_IDLE_TIMEOUT_S,
+        .routes = routes,
+        .service = &serve->service,
+    };
+    *server = server_new(&serve->loop, &settings, complaint);
+    if (*server == NULL)
+        return false;
+    log_info(event, LOG_TEXT("address", name));
+    return true;
+}
+
+static bool start_admin(struct serve *serve, struct complaint *complaint) {
     serve->service = (struct service){
         .config = serve->config,
         .clock = &clock_system,
@@ -401,18 +426,10 @@ static bool start_admin(struct serve *serve, struct complaint *complaint) {
         .reload = reload,
         .reload_arg = serve,
     };
-    const struct server_settings settings = {
-        .fd = fd,
-        .max_connections = ADMIN_CONNECTIONS,
-        .idle_timeout_s = ADMIN_IDLE_TIMEOUT_S,
-        .routes = admin_routes,
-        .service = &serve->service,
-    };
-    serve->admin = server_new(&serve->loop, &settings, complaint);
-    if (serve->admin == NULL)
-        return false;
-    log_info("admin listening", LOG_TEXT("address", name));
-    return true;
+    return start_server(serve, &serve->admin, serve->config->admin_listen, admin_routes,
+                        "admin listening", complaint) &&
+           start_server(serve, &serve->metrics_server, serve->config->metrics_listen,
+                        metrics_routes, "metrics listening", complaint);
 }
 
 static void start_loop(struct serve *serve) {
@@ -486,6 +503,7 @@ static void stop_admin(struct serve *serve) {
         uv_run(&serve->loop, UV_RUN_ONCE);
     uv_run(&serve->loop, UV_RUN_NOWAIT); /* what they were waited for can be sent */
     server_free(serve->admin);
+    server_free(serve->metrics_server);
 }
 
 static void free_parts(struct serve *serve) {

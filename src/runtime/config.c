@@ -238,21 +238,29 @@ static bool check_listeners(struct config_loader *loader) {
                             "auth (%s): \"off\" is accepted only when every address of listen (%s) "
                             "is loopback or a Unix socket; item %zu is neither",
                             CONFIG_SOURCE(config, auth), CONFIG_SOURCE(config, listen), i + 1);
-        bool repeated = is_same_address(address, config->admin_listen);
+        bool repeated = is_same_address(address, config->admin_listen) ||
+                        is_same_address(address, config->metrics_listen);
         for (size_t j = 0; j < i; j++)
             repeated = repeated || is_same_address(address, config->listen[j]);
         if (repeated)
             return complain(loader->complaint,
                             "listen (%s): item %zu is the same address as another item's or as "
-                            "admin.listen (%s)",
+                            "admin.listen (%s) or metrics.listen (%s)",
                             CONFIG_SOURCE(config, listen), i + 1,
-                            CONFIG_SOURCE(config, admin_listen));
+                            CONFIG_SOURCE(config, admin_listen),
+                            CONFIG_SOURCE(config, metrics_listen));
     }
     if (config->admin_listen[0] != '\0' && !config_is_local(config->admin_listen))
         return complain(loader->complaint,
                         "admin.listen (%s): must be loopback or a Unix socket: its metrics ask for "
                         "no token",
                         CONFIG_SOURCE(config, admin_listen));
+    if (config->metrics_listen[0] != '\0' &&
+        is_same_address(config->metrics_listen, config->admin_listen))
+        return complain(loader->complaint,
+                        "metrics.listen (%s): is the same address as admin.listen (%s), which "
+                        "serves the metrics already",
+                        CONFIG_SOURCE(config, metrics_listen), CONFIG_SOURCE(config, admin_listen));
     return true;
 }
 

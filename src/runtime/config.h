@@ -76,6 +76,7 @@ struct config {
     int64_t auth;           /* enum config_auth */
     char *admin_listen;     /* empty: none */
     char *admin_token;      /* secret; NULL: none given */
+    char *metrics_listen;   /* empty: none */
     char *store_url;        /* may hold a password */
     char *store_ledger_url; /* empty: the same; may hold a password */
     char *store_ca_file;    /* empty: the system's */

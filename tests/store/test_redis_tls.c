@@ -73,10 +73,9 @@ static void expect_refused(const char *host, const char *ca_file, const char *re
     struct link_rig rig;
     prepare(&rig, host, ca_file);
     link_rig_open(&rig);
-    link_rig_wait(&rig, rig.downs == 2);
+    /* localhost may have an address of each family, and only one of them is served. */
+    link_rig_wait(&rig, rig.downs >= 2 && strstr(rig.reason, reason) != NULL);
     assert_int_equal(rig.ups, 0);
-    if (strstr(rig.reason, reason) == NULL)
-        fail_msg("%s", rig.reason);
     link_rig_close(&rig);
 }
 

@@ -32,6 +32,17 @@ from raw_upstream import RawUpstream, answer
 DRAIN_TIMEOUT = 10
 
 
+def libcurl_version():
+    """Of the library that sanyao is linked with: (7, 88, 1)."""
+    library = ctypes.CDLL("libcurl.so.4")
+    library.curl_version.restype = ctypes.c_char_p
+    words = library.curl_version().decode("ascii").split()
+    return tuple(int(part) for part in words[0].partition("/")[2].partition("-")[0].split("."))
+
+
+LIBCURL = libcurl_version()
+
+
 def question_of(target):
     """What is asked by a request's target, as Hostile counts it."""
     query = dict(urllib.parse.parse_qsl(target.partition("?")[2]))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import contract
 import pytest
-from harness import note
+from harness import Connection, note
 
 DAY = 24 * 60 * 60
 TTL = {"01": 30 * DAY, "02": DAY, "202": 600, "204": DAY, "205": DAY, "206": DAY, "207": 7 * DAY}
@@ -260,6 +260,22 @@ def test_metrics_count_and_stand_on_the_admin_listener_only(start, people):
     assert float(counts['sanyao_upstream_calls_total{credential="main",status="01",billed="yes"}']) == 1
     assert server.request("GET", "/metrics").code == "not_found"
     assert server.admin("GET", "/verify").status == 404
+
+
+def test_metrics_listen_serves_metrics_and_health_and_nothing_else(start, people):
+    server = start(METRICS_LISTEN="0.0.0.0:0")
+    server.ask(people.one())
+    port = server.port_of("metrics listening")
+    with Connection(port, "admin") as connection:
+        lines = connection.request("GET", "/metrics").body.decode().splitlines()
+        assert 'sanyao_requests_total{source="upstream"} 1' in lines
+        assert connection.request("GET", "/healthz").status == 200
+        assert connection.request("GET", "/readyz").status == 200
+        for method, path in (("GET", "/admin/v1/clients"), ("GET", "/admin/v1/ledger"),
+                             ("POST", "/admin/v1/reload"), ("GET", "/verify"), ("GET", "/openapi.yaml")):
+            connection.send(method, path)
+            assert connection.read_unjudged().status == 404, "no path of the contract of this listener"
+    assert start(ADMIN_LISTEN="").events("metrics listening") == []
 
 
 def test_no_admin_listener_where_none_is_wished(start):

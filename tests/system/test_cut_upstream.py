@@ -17,7 +17,7 @@ import h2.errors
 import pytest
 from harness import Server
 from hostile import (
-    Gone, Hostile, Hostile2, Script, ask_all, build_preload, chunked, key_of,
+    LIBCURL, Gone, Hostile, Hostile2, Script, ask_all, build_preload, chunked, key_of,
     reply,
 )
 from raw_upstream import answer
@@ -176,12 +176,17 @@ def request_length(place, people):
     return lengths[0]
 
 
-def possible(form, how, position, head):
+def possible(transport, form, how, position, head):
     """The rows that a reply may leave that was cut there."""
+    # From version 8 on libcurl takes nothing for whole that TLS did not end, and of a chunked reply
+    # wants the very last byte.
+    unsealed = LIBCURL >= (8,) and transport == "tls" and form == "close"
+    unended = LIBCURL >= (8,) and form == "chunked" and position < len(REPLIES[form])
     if position >= WHOLE[form]:
         # A reset may destroy what was not read yet.
-        return {("settled", 1)} | ({("unknown", None)} if how == "rst" else set())
-    if form == "close" and how == "fin" and position >= head:
+        is_doubtful = how == "rst" or unsealed or unended
+        return {("settled", 1)} | ({("unknown", None)} if is_doubtful else set())
+    if form == "close" and how == "fin" and position >= head and not unsealed:
         return {("settled", 1)}
     return {("unknown", None)}
 
@@ -213,7 +218,7 @@ def test_a_reply_is_cut_at_every_byte(
         )
         wrong = [
             (position, replies[question]) for question, position in cutter.script.of.items()
-            if end_of(replies[question]) not in possible(form, how, position, head)
+            if end_of(replies[question]) not in possible(transport, form, how, position, head)
             or (replies[question].status == 200 and position < WHOLE[form])
         ]
         assert wrong == [] and len(cutter.script.of) == len(positions)

@@ -112,7 +112,7 @@ def test_what_may_have_been_billed_is_not_asked_again(start, sandbox, people, be
 
 
 def test_a_refused_code_is_left_alone_for_a_while_and_taken_again(start, sandbox, people):
-    server = start(UPSTREAM_REFUSED_FOR=f"{REFUSED_FOR}s", WORKERS="2")
+    server = start(UPSTREAM_REFUSED_FOR=f"{REFUSED_FOR}s", WORKERS="2", REQUEST_TIMEOUT="30s")
     sandbox.behave(gateway="unauthorized")
     crowd = people.some(20)
     replies = together(len(crowd), lambda index: server.ask(crowd[index]))

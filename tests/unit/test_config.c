@@ -584,6 +584,11 @@ static void test_other_pairs(void **state) {
     config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=")));
     config_release(load_good(NULL, ENVIRONMENT("SANYAO_ADMIN_LISTEN=unix:/a")));
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=127.0.0.1:8081"), "item 1 is the same address");
+    config_release(load_good(NULL, ENVIRONMENT("SANYAO_METRICS_LISTEN=0.0.0.0:8082")));
+    assert_refused(NULL, ENVIRONMENT("SANYAO_METRICS_LISTEN=127.0.0.1:8081"),
+                   "metrics.listen (SANYAO_METRICS_LISTEN): is the same address as admin.listen");
+    assert_refused(NULL, ENVIRONMENT("SANYAO_METRICS_LISTEN=127.0.0.1:8080"),
+                   "item 1 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_LISTEN=a:1,b:1,a:1"), "item 3 is the same address");
     assert_refused(NULL, ENVIRONMENT("SANYAO_UPSTREAM_TIMEOUT=1s"),
                    "upstream.timeout (SANYAO_UPSTREAM_TIMEOUT): must be longer than "
