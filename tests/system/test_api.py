@@ -268,7 +268,8 @@ def test_metrics_listen_serves_metrics_and_health_and_nothing_else(start, people
     port = server.port_of("metrics listening")
     with Connection(port, "admin") as connection:
         lines = connection.request("GET", "/metrics").body.decode().splitlines()
-        assert 'sanyao_requests_total{source="upstream"} 1' in lines
+        assert any(line.startswith("sanyao_requests_total{") and 'source="upstream"' in line
+                   for line in lines)
         assert connection.request("GET", "/healthz").status == 200
         assert connection.request("GET", "/readyz").status == 200
         for method, path in (("GET", "/admin/v1/clients"), ("GET", "/admin/v1/ledger"),
