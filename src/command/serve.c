@@ -73,7 +73,7 @@ static const struct route admin_routes[] = {
 static const struct route metrics_routes[] = {
     {"GET", "/healthz", system_healthz, 0, NULL}, {"HEAD", "/healthz", system_healthz, 0, NULL},
     {"GET", "/readyz", system_readyz, 0, NULL},   {"HEAD", "/readyz", system_readyz, 0, NULL},
-    {"GET", "/metrics", metrics_get, 0, NULL}, {NULL, NULL, NULL, 0, NULL},
+    {"GET", "/metrics", metrics_get, 0, NULL},    {NULL, NULL, NULL, 0, NULL},
 };
 
 /* Everything of a running service; on the main thread. */

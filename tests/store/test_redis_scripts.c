@@ -129,8 +129,10 @@ static void a_full_window_says_when_it_opens(void **state) {
         prepare(scene);
         int young = 0;
         for (int call = 0; cases[i].ages_h[call] != 0; call++) {
-            add_call(scene, cases[i].ages_h[call] * SCRIPT_HOUR_MS);
-            young += cases[i].ages_h[call] < 24;
+            bool is_young = cases[i].ages_h[call] < 24;
+            /* The server's time within a command may be a millisecond behind ours. */
+            add_call(scene, cases[i].ages_h[call] * SCRIPT_HOUR_MS + (is_young ? 0 : 50));
+            young += is_young;
         }
         scene->asked.admit.limit.max_calls = cases[i].most;
         long long writes = redis_server_writes(&server);
