@@ -191,7 +191,6 @@ static void fail_flight(struct flight *flight, struct waiter_end end) {
 
 static void park(struct flight *flight) {
     flight->stage = FLIGHT_PARKED;
-    flight->failure = FAILURE_STORE_UNAVAILABLE;
     flight->leader = NULL;
     flight->next_parked = flight->verifier->parked;
     flight->verifier->parked = flight;

@@ -73,7 +73,9 @@ static struct waiter_end end_of_patience(const struct waiter *waiter) {
     enum billed now = flight->stage == FLIGHT_CALLING || flight->stage == FLIGHT_SETTLING
                           ? BILLED_UNKNOWN
                           : BILLED_NO;
-    if (flight->stage == FLIGHT_PARKED || flight->stage == FLIGHT_RESTING)
+    if (flight->stage == FLIGHT_PARKED)
+        end.failure = FAILURE_STORE_UNAVAILABLE;
+    else if (flight->stage == FLIGHT_RESTING)
         end.failure = flight->failure;
     end.billed = waiter_billed(waiter, now == BILLED_NO ? flight->spent : now);
     return end;

@@ -179,9 +179,9 @@ def request_length(place, people):
 def possible(transport, form, how, position, head):
     """The rows that a reply may leave that was cut there."""
     # From version 8 on libcurl takes nothing for whole that TLS did not end, and of a chunked reply
-    # wants the very last byte.
+    # wants the very last byte; so do earlier ones where the end comes in a piece of its own.
     unsealed = LIBCURL >= (8,) and transport == "tls" and form == "close"
-    unended = LIBCURL >= (8,) and form == "chunked" and position < len(REPLIES[form])
+    unended = form == "chunked" and position < len(REPLIES[form])
     if position >= WHOLE[form]:
         # A reset may destroy what was not read yet.
         is_doubtful = how == "rst" or unsealed or unended

@@ -160,7 +160,7 @@ static void test_each_cell_of_requests_has_labels_of_its_own(void **state) {
         problem = problem || strcmp(found.result, "not_cached") == 0;
         virtual = virtual || strcmp(found.result, "virtual_operator") == 0;
     }
-    assert_int_equal(count, 4 * ((RESULT_KINDS + 1) * SOURCE_NONE + PROBLEMS));
+    assert_int_equal(count, 5 * ((RESULT_KINDS + 1) * SOURCE_NONE + PROBLEMS));
     assert_true(problem && virtual);
     assert_unique(labels, count);
 }

@@ -372,6 +372,22 @@ static void without_a_credential_left_it_is_told(void **state) {
     turn_until_idle(house);
 }
 
+/* While it was parked something was found out that says more than that the plan was outdated. */
+static void whoever_was_parked_is_told_the_reason_of_now(void **state) {
+    struct house *house = *state;
+    struct person person;
+    house->directory.snapshot.plan->version = 7;
+    ask(house, &person, FRESHNESS_ANY);
+    while (house->directory.directory.pokes == 0)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    new_plan(&house->directory);
+    house->directory.snapshot.no_plan = FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
+    verifier_directory_changed(house->verifier);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_UPSTREAM_REFUSED_CREDENTIAL);
+    turn_until_idle(house);
+}
+
 static void an_outdated_plan_is_made_anew(void **state) {
     struct house *house = *state;
     struct person person;
@@ -426,6 +442,7 @@ int main(void) {
         TEST(the_last_credentials_refusal_is_told),
         TEST(without_a_credential_left_it_is_told),
         TEST(an_outdated_plan_is_made_anew),
+        TEST(whoever_was_parked_is_told_the_reason_of_now),
         TEST(nothing_is_asked_before_the_directory_was_read),
     };
 #undef TEST
