@@ -387,9 +387,11 @@ def test_an_echo_of_another_question_is_counted_and_logged(stage, people, member
     assert (contradicted(stage), len(stage.server.events(ECHO_EVENT))) == before
     person = people.one()
     assert stage.ask(person, echo_of(person, **{member: ECHOES[member]}))[1] == ANSWER
-    event = stage.server.wait_for_event(ECHO_EVENT, count=before[1] + 1)[-1]
-    assert event["answer"] == "served" and ECHOES[member] not in json.dumps(event, ensure_ascii=False)
     assert contradicted(stage) == before[0] + 1
+    # Where there were many, they are summed up after a while.
+    event = stage.server.wait_for_event(ECHO_EVENT, timeout=20, count=before[1] + 1)[-1]
+    assert "repeated" in event or event["answer"] == "served"
+    assert ECHOES[member] not in json.dumps(event, ensure_ascii=False)
     assert stage.server.ask(person).json["source"] == "cache"
 
 
