@@ -108,8 +108,13 @@ def test_a_wrong_login_is_said_and_not_shown(place, sandbox, people, login):
             )
 
         wait_until(said, 10, "the reason, where readiness is asked")
-        lines = [json.dumps(line) for line in server.events() if line["level"] in ("warn", "error")]
-        assert any(mentions(line, "login", "password", "WRONGPASS", "NOAUTH") for line in lines)
+
+        def logged():
+            lines = (json.dumps(line) for line in server.events()
+                     if line["level"] in ("warn", "error"))
+            return any(mentions(line, "login", "password", "WRONGPASS", "NOAUTH") for line in lines)
+
+        wait_until(logged, 10, "the reason in the log")
         with open(server.log_path, encoding="utf-8") as file:
             log = file.read()
         assert "horse" not in log
