@@ -271,7 +271,7 @@ def test_another_replica_goes_on_where_the_holder_was_killed(replicas, redis, pe
         wait_for_alert(redis, "package/p-1/50", timeout=40, delivered=True)
         assert alerts(redis)["package/p-1/50"]["holder"] != first
         assert generic_ids(receiver.seen()) == ["package/p-1/50"] * 2
-        assert len(other.events("alert delivered")) == 1
+        assert len(other.wait_for_event("alert delivered")) == 1
 
 
 def test_a_store_that_went_away_is_told_at_once_and_written_when_it_is_back(
