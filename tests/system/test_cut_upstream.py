@@ -179,9 +179,10 @@ def request_length(place, people):
 def possible(transport, form, how, position, head):
     """The rows that a reply may leave that was cut there."""
     # From version 8 on libcurl takes nothing for whole that TLS did not end, and of a chunked reply
-    # wants the very last byte; so do earlier ones where the end comes in a piece of its own.
+    # wants the very last byte. On a busy machine an end right behind a chunked reply was seen to be
+    # taken for a cut: the safe reading, and test_hostile_upstream shows that it is not the usual one.
     unsealed = LIBCURL >= (8,) and transport == "tls" and form == "close"
-    unended = form == "chunked" and position < len(REPLIES[form])
+    unended = form == "chunked"
     if position >= WHOLE[form]:
         # A reset may destroy what was not read yet.
         is_doubtful = how == "rst" or unsealed or unended
