@@ -472,6 +472,8 @@ static void a_thousand_askers_of_a_failing_call_all_hear_of_it(void **state) {
         struct stampede *stampede = stampede_new(rig->store, true);
         /* Who comes after a failure leads anew, so there may be more than one leader. */
         assert_int_equal(stampede->wrong, 0);
+        assert_int_equal(stampede->outcomes[STORE_AWAY], 0);
+        assert_int_equal(stampede->outcomes[STORE_CLOSED], 0);
         assert_true(stampede->outcomes[STORE_LEAD] >= 1);
         assert_int_equal(stampede->outcomes[STORE_LEAD] + stampede->outcomes[STORE_FAILED],
                          STAMPEDE_WORKERS * STAMPEDE_ASKERS);
