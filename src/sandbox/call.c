@@ -1,6 +1,7 @@
 #include "sandbox/call.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 const char *call_shape_name(enum call_shape shape) {
     static const char *const shape_names[CALL_SHAPES] = {
@@ -14,10 +15,27 @@ const char *call_shape_path(enum call_shape shape) {
     return paths[shape];
 }
 
-const char *call_parameter_name(enum call_parameter parameter) {
-    static const char *const names[CALL_PARAMETERS] = {
-        [CALL_ID_CARD] = "idCard", [CALL_MOBILE] = "mobile", [CALL_NAME] = "name"};
-    return names[parameter];
+const char *call_parameter_name(enum call_shape shape, enum call_parameter parameter) {
+    static const char *const names[CALL_SHAPES][CALL_PARAMETERS] = {
+        [CALL_GUIDE] = {[CALL_ID_CARD] = "idCard", [CALL_MOBILE] = "mobile", [CALL_NAME] = "name"},
+        [CALL_SECOND] =
+            {[CALL_ID_CARD] = "certNo", [CALL_MOBILE] = "phone", [CALL_NAME] = "realName"},
+    };
+    return names[shape][parameter];
+}
+
+bool call_keep(struct call *call, enum call_parameter parameter, const char *value, size_t size) {
+    char *copy = calloc(1, size + 1);
+    if (copy == NULL) {
+        return false;
+    }
+    if (size > 0) {
+        memcpy(copy, value, size);
+    }
+    free(call->parameters[parameter].data);
+    call->parameters[parameter].data = copy;
+    call->parameters[parameter].size = size;
+    return true;
 }
 
 struct text call_value(const struct call *call, enum call_parameter parameter) {

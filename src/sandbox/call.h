@@ -36,8 +36,11 @@ struct call {
 const char *call_shape_name(enum call_shape shape);
 const char *call_shape_path(enum call_shape shape);
 
-/* A parameter's name in the guide's query. */
-const char *call_parameter_name(enum call_parameter parameter);
+/* How a parameter is called in a shape. */
+const char *call_parameter_name(enum call_shape shape, enum call_parameter parameter);
+
+/* Copies what was given for it, in place of what was. False: no memory. */
+bool call_keep(struct call *call, enum call_parameter parameter, const char *value, size_t size);
 
 struct text call_value(const struct call *call, enum call_parameter parameter);
 

@@ -6,30 +6,14 @@
 
 #include <cjson/cJSON.h>
 
-static const char *const names[CALL_PARAMETERS] = {
-    [CALL_ID_CARD] = "certNo", [CALL_MOBILE] = "phone", [CALL_NAME] = "realName"};
-
-static bool keep(struct call *call, enum call_parameter parameter, const char *value, size_t size) {
-    char *copy = calloc(1, size + 1);
-    if (copy == NULL) {
-        return false;
-    }
-    if (size > 0) {
-        memcpy(copy, value, size);
-    }
-    free(call->parameters[parameter].data);
-    call->parameters[parameter].data = copy;
-    call->parameters[parameter].size = size;
-    return true;
-}
-
 static bool take_query(struct MHD_Connection *connection, struct call *call) {
     for (enum call_parameter i = 0; i < CALL_PARAMETERS; i++) {
+        const char *name = call_parameter_name(call->shape, i);
         const char *value = NULL;
         size_t size = 0;
-        if (MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, names[i],
-                                          strlen(names[i]), &value, &size) == MHD_YES &&
-            !keep(call, i, value, size)) {
+        if (MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                          &value, &size) == MHD_YES &&
+            !call_keep(call, i, value, size)) {
             return false;
         }
     }
@@ -60,11 +44,12 @@ static size_t decode(char *text, size_t size) {
 
 static bool take_pair(char *pair, size_t size, struct call *call) {
     const char *equals = memchr(pair, '=', size);
-    size_t name = equals == NULL ? size : (size_t)(equals - pair);
+    size_t length = equals == NULL ? size : (size_t)(equals - pair);
     for (enum call_parameter i = 0; equals != NULL && i < CALL_PARAMETERS; i++) {
-        if (strlen(names[i]) == name && memcmp(names[i], pair, name) == 0) {
-            char *value = pair + name + 1;
-            return keep(call, i, value, decode(value, size - name - 1));
+        const char *name = call_parameter_name(call->shape, i);
+        if (strlen(name) == length && memcmp(name, pair, length) == 0) {
+            char *value = pair + length + 1;
+            return call_keep(call, i, value, decode(value, size - length - 1));
         }
     }
     return true;
@@ -94,9 +79,10 @@ static bool take_json(const char *body, size_t size, struct call *call) {
     const cJSON *from = cJSON_IsObject(inner) ? inner : json;
     bool kept = true;
     for (enum call_parameter i = 0; kept && i < CALL_PARAMETERS; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(from, names[i]);
+        const cJSON *item =
+            cJSON_GetObjectItemCaseSensitive(from, call_parameter_name(call->shape, i));
         if (cJSON_IsString(item)) {
-            kept = keep(call, i, item->valuestring, strlen(item->valuestring));
+            kept = call_keep(call, i, item->valuestring, strlen(item->valuestring));
         }
     }
     cJSON_Delete(json);
@@ -109,7 +95,7 @@ static bool begins_with(const char *type, const char *wanted) {
 
 bool form_take(struct MHD_Connection *connection, const char *method, const char *body, size_t size,
                struct call *call) {
-    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
+    if (call->shape == CALL_GUIDE || strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
         return take_query(connection, call);
     }
     const char *type =

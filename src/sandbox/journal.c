@@ -85,7 +85,7 @@ static void add_parameters(cJSON *json, const struct call *call) {
     for (enum call_parameter i = 0; i < CALL_PARAMETERS; i++) {
         struct text value = call_value(call, i);
         if (value.data != NULL) {
-            add_text(parameters, call_parameter_name(i), value);
+            add_text(parameters, call_parameter_name(CALL_GUIDE, i), value);
         }
     }
 }

@@ -94,33 +94,8 @@ static char *header_names_of(struct MHD_Connection *connection) {
     return names.text;
 }
 
-static bool take_query(struct MHD_Connection *connection, struct call *call) {
-    for (enum call_parameter i = 0; i < CALL_PARAMETERS; i++) {
-        const char *name = call_parameter_name(i);
-        const char *value = NULL;
-        size_t size = 0;
-        if (MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
-                                          &value, &size) == MHD_NO) {
-            continue;
-        }
-        char *copy = calloc(1, size + 1);
-        if (copy == NULL) {
-            return false;
-        }
-        if (size > 0) {
-            memcpy(copy, value, size);
-        }
-        call->parameters[i].data = copy;
-        call->parameters[i].size = size;
-    }
-    return true;
-}
-
 static bool take_parameters(struct MHD_Connection *connection, const struct request *request,
                             struct call *call) {
-    if (call->shape == CALL_GUIDE) {
-        return take_query(connection, call);
-    }
     size_t size = request->body_too_large ? 0 : request->body_size;
     return form_take(connection, call->method, request->body, size, call);
 }
