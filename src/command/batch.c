@@ -38,15 +38,8 @@ static const struct options_row option_rows[OPTION_ROWS] = {
                    .kind = OPTIONS_COUNT},
     [RETRY_UNKNOWN] = {.name = "retry-unknown",
                        .help = "ask again, too, what may have been paid for without an answer"},
-    [KEY_FILE] = {.name = "key-file",
-                  .argument = "FILE",
-                  .help = "the client key, where the service asks for one; without it SANYAO_KEY",
-                  .kind = OPTIONS_TEXT},
-    [URL] = {.name = "url",
-             .argument = "URL",
-             .help = "the service: http://…, https://… or unix:PATH; without it the\n"
-                     "first address of the setting listen",
-             .kind = OPTIONS_TEXT},
+    [KEY_FILE] = SERVICE_KEY_FILE_ROW,
+    [URL] = SERVICE_URL_ROW,
 };
 
 static const struct options_form form = {

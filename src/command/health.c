@@ -13,11 +13,7 @@ enum { LIVE, URL, OPTION_ROWS };
 
 static const struct options_row option_rows[OPTION_ROWS] = {
     [LIVE] = {.name = "live", .help = "only whether the process is up (/healthz)"},
-    [URL] = {.name = "url",
-             .argument = "URL",
-             .help = "the service: http://…, https://… or unix:PATH; without it the\n"
-                     "first address of the setting listen",
-             .kind = OPTIONS_TEXT},
+    [URL] = SERVICE_URL_ROW,
 };
 
 static const struct options_form form = {

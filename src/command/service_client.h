@@ -13,6 +13,7 @@
 
 #include <curl/curl.h>
 
+#include "command/options.h"
 #include "runtime/complaint.h"
 #include "runtime/config.h"
 #include "runtime/json_scan.h"
@@ -24,6 +25,21 @@ struct service_client {
     char *socket_path; /* NULL: no Unix socket */
     char *key;         /* the client's; guarded; NULL: none */
 };
+
+/* The options (rows of an options_row table) by which a command is told the key and the place. */
+#define SERVICE_KEY_FILE_ROW                                                                       \
+    {                                                                                              \
+        .name = "key-file", .argument = "FILE",                                                    \
+        .help = "the client key, where the service asks for one; without it SANYAO_KEY",           \
+        .kind = OPTIONS_TEXT                                                                       \
+    }
+#define SERVICE_URL_ROW                                                                            \
+    {                                                                                              \
+        .name = "url", .argument = "URL",                                                          \
+        .help = "the service: http://…, https://… or unix:PATH; without it the\n"              \
+                "first address of the setting listen",                                             \
+        .kind = OPTIONS_TEXT                                                                       \
+    }
 
 /* `url` NULL: by `listen`. */
 bool service_client_find(struct service_client *client, const struct config *config,
