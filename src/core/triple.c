@@ -1,5 +1,6 @@
 #include "core/triple.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,15 +18,18 @@ struct points {
     utf8proc_int32_t at[POINTS_MAX];
 };
 
+static const size_t field_at[] = {
+    [TRIPLE_NAME] = offsetof(struct triple, name),
+    [TRIPLE_ID_CARD] = offsetof(struct triple, id_card),
+    [TRIPLE_MOBILE] = offsetof(struct triple, mobile),
+};
+
 static char *field_text(struct triple *triple, enum triple_field field) {
-    switch (field) {
-    case TRIPLE_NAME:
-        return triple->name;
-    case TRIPLE_ID_CARD:
-        return triple->id_card;
-    default:
-        return triple->mobile;
-    }
+    return (char *)triple + field_at[field];
+}
+
+const char *triple_text(const struct triple *triple, enum triple_field field) {
+    return (const char *)triple + field_at[field];
 }
 
 static bool read_points(struct points *points, const char *text, size_t size) {

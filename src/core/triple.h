@@ -39,6 +39,9 @@ enum triple_verdict {
 
 enum triple_field { TRIPLE_NAME, TRIPLE_ID_CARD, TRIPLE_MOBILE };
 
+/* What a field holds: zero-terminated. */
+const char *triple_text(const struct triple *triple, enum triple_field field);
+
 /*
  * Writes the canonical form of one field. `text` need not be zero-terminated. False, and an empty
  * string in the triple, when `text` is not UTF-8, holds a zero byte, or is longer than

@@ -29,12 +29,7 @@ char *document_print(cJSON *object) {
 
 /* Control characters would break a terminal's table or a file's line. */
 static bool is_line(const char *text, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if (byte < ' ' || byte == 0x7f)
-            return false;
-    }
-    return utf8_valid(text, size);
+    return !utf8_has_control(text, size) && utf8_valid(text, size);
 }
 
 bool document_text(const cJSON *item, char *text, size_t room) {

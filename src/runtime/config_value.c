@@ -151,10 +151,8 @@ static bool enum_from_text(const struct config_setting *setting, const char *tex
 static const char *text_fault(const struct config_setting *setting, const char *text) {
     if (strlen(text) > TEXT_SIZE_MAX)
         return "is too long";
-    for (const char *at = text; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return "holds a line break or another control character";
-    }
+    if (utf8_has_control(text, strlen(text)))
+        return "holds a line break or another control character";
     return setting->check != NULL ? setting->check(text) : NULL;
 }
 

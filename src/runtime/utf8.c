@@ -22,6 +22,15 @@ bool utf8_valid(const char *text, size_t size) {
     return true;
 }
 
+bool utf8_has_control(const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte < ' ' || byte == 0x7f)
+            return true;
+    }
+    return false;
+}
+
 size_t utf8_cut(const char *text, size_t size, size_t max) {
     if (size <= max)
         return size;

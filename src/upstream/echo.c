@@ -73,17 +73,6 @@ static bool tail_fits(const struct points *echo, const struct points *value,
     return true;
 }
 
-static const char *field_of(const struct triple *triple, enum triple_field field) {
-    switch (field) {
-    case TRIPLE_NAME:
-        return triple->name;
-    case TRIPLE_ID_CARD:
-        return triple->id_card;
-    default:
-        return triple->mobile;
-    }
-}
-
 static bool compare(const struct points *echo, const struct points *value,
                     enum triple_field field) {
     bool masked = false;
@@ -100,8 +89,8 @@ bool echo_contradicts(const struct triple *asked, enum triple_field field, const
     struct points value = {0};
     bool fits = true;
     if (triple_set(&canonical, field, echo, strlen(echo))) {
-        read_points(&told, field_of(&canonical, field));
-        read_points(&value, field_of(asked, field));
+        read_points(&told, triple_text(&canonical, field));
+        read_points(&value, triple_text(asked, field));
         fits = compare(&told, &value, field);
     }
     triple_wipe(&canonical);

@@ -18,14 +18,6 @@ static const char DEFAULT_HEADER[] = "Authorization: APPCODE {code}";
 
 /* ---- small things ---- */
 
-static bool has_control(const char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    }
-    return false;
-}
-
 /* A name from the settings, for a message. */
 static const char *show(const char *name, char shown[SHOWN_SIZE]) {
     size_t size = utf8_cut(name, strlen(name), SHOWN_SIZE - 1);
@@ -47,7 +39,9 @@ static const char *text_fault(const cJSON *item, size_t most) {
         return "must not be empty";
     if (strlen(item->valuestring) > most)
         return "is too long";
-    return has_control(item->valuestring) ? "holds a control character" : NULL;
+    return utf8_has_control(item->valuestring, strlen(item->valuestring))
+               ? "holds a control character"
+               : NULL;
 }
 
 static bool copy_text(const char *member, const cJSON *item, char *to, size_t capacity,
@@ -199,7 +193,7 @@ static bool place_fixed(const struct provider *provider, cJSON *root, const cJSO
     for (const cJSON *item = json->child; item != NULL; item = item->next) {
         const char *name = item->string;
         const char *fault = fixed_fault(provider, item);
-        if (name[0] == '\0' || strlen(name) > NAME_SIZE_MAX || has_control(name))
+        if (name[0] == '\0' || strlen(name) > NAME_SIZE_MAX || utf8_has_control(name, strlen(name)))
             fault = "must have a name of 1 to 127 bytes without control characters";
         if (fault == NULL)
             fault = place(provider, root, name, cJSON_Duplicate(item, false));
@@ -374,7 +368,7 @@ static bool set_meaning(struct provider_word *word, const char *meaning) {
 
 static const char *word_fault(const char *word) {
     size_t size = strlen(word);
-    if (size == 0 || size >= PROVIDER_WORD_SIZE || has_control(word))
+    if (size == 0 || size >= PROVIDER_WORD_SIZE || utf8_has_control(word, size))
         return "must be a word of 1 to 63 bytes without control characters";
     return word[size - 1] == '/' ? "must not end with /: values that are not there add none" : NULL;
 }

@@ -5,8 +5,7 @@
 #include <sodium.h>
 
 static const char *value_of(const struct triple *triple, char mark) {
-    const char *const values[] = {triple->name, triple->id_card, triple->mobile};
-    return mark >= 1 && mark <= 3 ? values[mark - 1] : NULL;
+    return mark >= 1 && mark <= 3 ? triple_text(triple, (enum triple_field)(mark - 1)) : NULL;
 }
 
 static void fill_form(const struct provider *provider, const struct triple *triple,

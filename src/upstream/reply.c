@@ -41,14 +41,6 @@ static bool is_printable_ascii(const char *text) {
     return true;
 }
 
-static bool has_control(const char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    }
-    return false;
-}
-
 /* The seller's "01" also comes as 1 or "1". */
 static void set_status(const char *text, char status[RESULT_STATUS_SIZE]) {
     bool one_digit = text[0] >= '0' && text[0] <= '9' && text[1] == '\0';
@@ -109,7 +101,7 @@ static bool contradicts(const cJSON *json, const struct triple *asked) {
 }
 
 void reply_keep_text(const char *text, const struct triple *asked, char *kept, size_t capacity) {
-    if (has_control(text) || !is_clean(asked, text))
+    if (utf8_has_control(text, strlen(text)) || !is_clean(asked, text))
         return;
     size_t size = utf8_cut(text, strlen(text), capacity - 1);
     memcpy(kept, text, size);
