@@ -50,11 +50,10 @@ struct flight {
 
     /* Of all its calls, one after the other. */
     struct way way;
-    char window[STORE_WINDOW_SIZE]; /* of the provider that is asked */
-    bool leads;                     /* does it have the lease? */
-    bool holds;                     /* is the lease held by `settle`, whose call has ended? */
-    enum billed spent;              /* by those that have ended */
-    bool has_second_best;           /* is there an answer in case nothing better comes? */
+    bool leads;           /* does it have the lease? */
+    bool holds;           /* is the lease held by `settle`, whose call has ended? */
+    enum billed spent;    /* by those that have ended */
+    bool has_second_best; /* is there an answer in case nothing better comes? */
     struct answer second_best;
     enum failure failure; /* what is told of the last one, where there is no answer */
     struct breaker_pass of_provider;

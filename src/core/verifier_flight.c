@@ -189,6 +189,16 @@ static void fail_flight(struct flight *flight, struct waiter_end end) {
 
 /* --- waiting for what is told to all: parked flights --- */
 
+/* Whoever is left goes on asking. */
+static void ask_again(struct flight *flight) {
+    if (flight->first == NULL)
+        leave(flight);
+    else if (flight->verifier->draining)
+        fail_flight(flight, (struct waiter_end){.failure = FAILURE_SHUTTING_DOWN});
+    else
+        admit_flight(flight);
+}
+
 static void park(struct flight *flight) {
     flight->stage = FLIGHT_PARKED;
     flight->leader = NULL;
@@ -206,12 +216,10 @@ static void unpark(struct flight *flight) {
 
 static void go_on(struct flight *flight, const struct directory_snapshot *snapshot) {
     unpark(flight);
-    if (flight->verifier->draining)
-        fail_flight(flight, (struct waiter_end){.failure = FAILURE_SHUTTING_DOWN});
-    else if (snapshot->version < 0)
+    if (snapshot->version < 0 && !flight->verifier->draining)
         fail_flight(flight, (struct waiter_end){.failure = FAILURE_STORE_UNAVAILABLE});
     else
-        admit_flight(flight);
+        ask_again(flight);
 }
 
 void verifier_directory_changed(struct verifier *verifier) {
@@ -253,8 +261,6 @@ static void leave_breakers(struct flight *flight, enum breaker_vote of_provider,
     struct breaker_board *breakers = flight->verifier->parts.breakers;
     breaker_leave(breakers, &flight->of_provider, of_provider);
     breaker_leave(breakers, &flight->of_credential, of_credential);
-    flight->of_provider.index = -1;
-    flight->of_credential.index = -1;
 }
 
 /* Nobody can be asked: what has been seen of it in this flight says more than what is generally
@@ -286,6 +292,11 @@ static void take_account(struct flight *flight, struct budget_plan *plan_owned) 
 
 static void on_admitted(struct store_op *op);
 
+/* The guide's has no name: so it was before there were others. */
+static void take_window(struct store_admit *admit, const struct provider *provider) {
+    snprintf(admit->window, sizeof admit->window, "%s", provider->guide ? "" : provider->id);
+}
+
 /* With the wish of whoever waits for the most, on the account of who came first. */
 static void ask_store(struct flight *flight, struct budget_plan *plan_owned) {
     const struct config *config = flight->verifier->parts.config;
@@ -308,13 +319,8 @@ static void ask_store(struct flight *flight, struct budget_plan *plan_owned) {
     admit->limit.window_ms = config->number_limit_window_ms;
     admit->infer = config->inference;
     admit->lease_ms = config->upstream_timeout_ms + LEASE_SLACK_MS;
-    memcpy(admit->window, flight->window, sizeof admit->window);
+    take_window(admit, &config->providers[flight->way.provider]);
     store_admit(flight->verifier->parts.store, admit);
-}
-
-/* The guide's has no name: so it was before there were others. */
-static void take_window(struct flight *flight, const struct provider *provider) {
-    snprintf(flight->window, sizeof flight->window, "%s", provider->guide ? "" : provider->id);
 }
 
 /* Asks the store who leads, for a call to whom the way leads. */
@@ -332,7 +338,6 @@ static void admit_flight(struct flight *flight) {
         return;
     }
     flight->of_provider = step.pass;
-    take_window(flight, &verifier->parts.config->providers[flight->way.provider]);
     ask_store(flight, step.plan_owned);
 }
 
@@ -458,35 +463,34 @@ static bool is_worth_it(const struct flight *flight, int64_t ms) {
 }
 
 /* What this flight will do, of what may be done. */
-static enum course_next choose_next(struct flight *flight, int64_t rest) {
+static enum course_next choose_next(struct flight *flight) {
     const struct verifier *verifier = flight->verifier;
-    const struct way_offer offer = offer_of(verifier, directory_read(verifier->parts.directory));
     const char *credential = flight->admit.account.credential;
     enum course_next next = flight->course.next;
-    if (flight->first == NULL || verifier->draining)
+    if (next == COURSE_END || flight->first == NULL || verifier->draining)
         return COURSE_END;
-    if (next == COURSE_OTHER_CREDENTIAL && flight->way.again == 0 && has_another_code(flight))
+    const struct way_offer offer = offer_of(verifier, directory_read(verifier->parts.directory));
+    flight->rest_ms = rest_ms(flight);
+    /* A refusal without a mark was that of a code that has been replaced. */
+    if (next == COURSE_OTHER_CREDENTIAL && flight->course.mark == CREDENTIAL_GOOD &&
+        flight->way.again == 0)
         return COURSE_AGAIN;
     /* What one AppCode is throttled for is not the other's. */
     if (next == COURSE_AGAIN && flight->course.of_credential == BREAKER_BAD &&
         way_has_other(&flight->way, &offer, credential))
         return COURSE_OTHER_CREDENTIAL;
     if (next == COURSE_AGAIN && flight->way.again < verifier->parts.config->upstream_retries &&
-        is_worth_it(flight, rest))
+        is_worth_it(flight, flight->rest_ms))
         return COURSE_AGAIN;
     if (next == COURSE_OTHER_CREDENTIAL && way_has_other(&flight->way, &offer, credential))
         return COURSE_OTHER_CREDENTIAL;
-    if (next != COURSE_END && way_has_other(&flight->way, &offer, NULL))
+    if (way_has_other(&flight->way, &offer, NULL))
         return COURSE_OTHER_PROVIDER;
     return COURSE_END;
 }
 
 static void on_rested(uv_timer_t *timer) {
-    struct flight *flight = timer->data;
-    if (flight->verifier->draining)
-        fail_flight(flight, (struct waiter_end){.failure = FAILURE_SHUTTING_DOWN});
-    else
-        admit_flight(flight);
+    ask_again(timer->data);
 }
 
 static void rest(struct flight *flight) {
@@ -581,8 +585,7 @@ static void settle_flight(struct flight *flight, const struct upstream_outcome *
         date_answer(flight, settle);
     }
     flight->failure = settle->failure;
-    flight->rest_ms = rest_ms(flight);
-    flight->course.next = choose_next(flight, flight->rest_ms);
+    flight->course.next = choose_next(flight);
     settle->hold = flight->course.next != COURSE_END;
     /* Followers find what was paid for on the way among what is kept. */
     settle->again = !settle->answered && flight->has_second_best;
@@ -637,16 +640,6 @@ static void call_upstream(struct flight *flight) {
 }
 
 /* --- what the store said --- */
-
-/* Whoever is left goes on asking. */
-static void ask_again(struct flight *flight) {
-    if (flight->first == NULL)
-        leave(flight);
-    else if (flight->verifier->draining)
-        fail_flight(flight, (struct waiter_end){.failure = FAILURE_SHUTTING_DOWN});
-    else
-        admit_flight(flight);
-}
 
 /* An answer that came between our look and our admission: it serves whom it satisfies; the others
  * go on asking. */

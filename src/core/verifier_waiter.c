@@ -6,6 +6,7 @@ static void free_waiter(struct waiter *waiter) {
     waiter->verifier->waiters--;
     free(waiter);
 }
+
 static void on_waiter_closed(uv_handle_t *handle) {
     free_waiter(handle->data);
 }

@@ -28,23 +28,36 @@ static bool is_usable(const struct way *way, const struct way_offer *offer,
     return false;
 }
 
-/* The plan itself where all of it can be used, as it mostly can. NULL: no memory. */
-static struct budget_plan *cut_plan(const struct way *way, const struct way_offer *offer,
-                                    struct way_step *step) {
-    struct budget_plan *whole = offer->plan;
-    struct budget_plan *cut = budget_plan_new(whole->count);
+static struct budget_plan *copy_lines(const struct budget_plan *whole, const bool *wanted,
+                                      int count) {
+    struct budget_plan *cut = budget_plan_new(count);
     if (cut == NULL)
         return NULL;
     cut->version = whole->version;
     cut->count = 0;
     for (int i = 0; i < whole->count; i++) {
-        const struct budget_line *line = &whole->lines[i];
-        if (line->provider == way->provider && is_usable(way, offer, line, step))
-            cut->lines[cut->count++] = *line;
+        if (wanted[i])
+            cut->lines[cut->count++] = whole->lines[i];
     }
-    if (cut->count < whole->count)
-        return cut;
-    budget_plan_release(cut);
+    return cut;
+}
+
+/* The plan itself where all of it can be used, as it mostly can. NULL: nothing of it, or no memory.
+ */
+static struct budget_plan *cut_plan(const struct way *way, const struct way_offer *offer,
+                                    struct way_step *step) {
+    struct budget_plan *whole = offer->plan;
+    bool usable[BUDGET_LINES_MOST];
+    int count = 0;
+    for (int i = 0; i < whole->count; i++) {
+        const struct budget_line *line = &whole->lines[i];
+        usable[i] = line->provider == way->provider && is_usable(way, offer, line, step);
+        count += usable[i];
+    }
+    if (count == 0)
+        return NULL;
+    if (count < whole->count)
+        return copy_lines(whole, usable, count);
     budget_plan_retain(whole);
     return whole;
 }
@@ -62,7 +75,7 @@ static bool enter(const struct way *way, const struct way_offer *offer, struct w
 static bool try_provider(const struct way *way, const struct way_offer *offer,
                          struct way_step *step) {
     struct budget_plan *plan = cut_plan(way, offer, step);
-    if (plan != NULL && plan->count > 0 && enter(way, offer, step)) {
+    if (plan != NULL && enter(way, offer, step)) {
         step->plan_owned = plan;
         return true;
     }
