@@ -224,9 +224,21 @@ static void take_carrier(struct source *source, uint8_t code, struct answer *ans
         source->broken = true;
 }
 
+/* Without its kilobyte of room for what is seldom there. */
+static void clear(struct answer *answer) {
+    answer->status[0] = '\0';
+    answer->msg[0] = '\0';
+    answer->mobile_type[0] = '\0';
+    answer->trace_id[0] = '\0';
+    answer->extra[0] = '\0';
+    answer->virtual_operator = false;
+    answer->checked_at = 0;
+    answer->expires_at = 0;
+}
+
 bool answer_decode(const uint8_t *bytes, size_t size, struct answer *answer) {
     struct source source = {.at = bytes, .end = bytes + size};
-    memset(answer, 0, sizeof *answer);
+    clear(answer);
     if (take_byte(&source) != VERSION)
         return false;
     uint8_t flags = take_byte(&source);

@@ -7,9 +7,10 @@ struct range {
     int32_t last;
 };
 
+/* The ranges ascend: most characters are before all but the first few of them. */
 static bool in_ranges(const struct range *ranges, size_t count, int32_t c) {
-    for (size_t i = 0; i < count; i++) {
-        if (c >= ranges[i].first && c <= ranges[i].last)
+    for (size_t i = 0; i < count && c >= ranges[i].first; i++) {
+        if (c <= ranges[i].last)
             return true;
     }
     return false;
@@ -59,9 +60,9 @@ bool character_is_interpunct(int32_t c) {
 
 bool character_is_han(int32_t c) {
     static const struct range han[] = {
-        {0x4e00, 0x9fff}, {0x3007, 0x3007},   {0x3400, 0x4dbf},
-        {0xf900, 0xfaff}, {0x20000, 0x2fffd}, {0x30000, 0x3fffd},
-        {0xe000, 0xf8ff}, {0xf0000, 0xffffd}, {0x100000, 0x10fffd},
+        {0x3007, 0x3007},   {0x3400, 0x4dbf},   {0x4e00, 0x9fff},
+        {0xe000, 0xf8ff},   {0xf900, 0xfaff},   {0x20000, 0x2fffd},
+        {0x30000, 0x3fffd}, {0xf0000, 0xffffd}, {0x100000, 0x10fffd},
     };
     return IN(han, c);
 }

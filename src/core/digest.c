@@ -2,14 +2,16 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 /* With its zero byte, so that no two fields run together into one text. */
-static void add_field(crypto_auth_hmacsha256_state *state, const char *field) {
-    crypto_auth_hmacsha256_update(state, (const uint8_t *)field, strlen(field) + 1);
+static void add_field(struct hmac_sha256_ctx *state, const char *field) {
+    hmac_sha256_update(state, strlen(field) + 1, (const uint8_t *)field);
 }
 
-static void init_domain(crypto_auth_hmacsha256_state *state, const uint8_t secret[DIGEST_KEY_SIZE],
+static void init_domain(struct hmac_sha256_ctx *state, const uint8_t secret[DIGEST_KEY_SIZE],
                         const char *domain) {
-    crypto_auth_hmacsha256_init(state, secret, DIGEST_KEY_SIZE);
+    hmac_sha256_set_key(state, DIGEST_KEY_SIZE, secret);
     add_field(state, domain);
 }
 
@@ -19,17 +21,15 @@ void digest_key_init(struct digest_key *key, const uint8_t secret[DIGEST_KEY_SIZ
     init_domain(&key->secret, secret, "sanyao secret 1");
 }
 
-static struct digest finish(crypto_auth_hmacsha256_state *state) {
-    uint8_t full[crypto_auth_hmacsha256_BYTES];
+static struct digest finish(struct hmac_sha256_ctx *state) {
     struct digest digest;
-    crypto_auth_hmacsha256_final(state, full);
-    memcpy(digest.bytes, full, sizeof digest.bytes);
+    hmac_sha256_digest(state, sizeof digest.bytes, digest.bytes);
     sodium_memzero(state, sizeof *state);
     return digest;
 }
 
 struct digest digest_triple(const struct digest_key *key, const struct triple *triple) {
-    crypto_auth_hmacsha256_state state = key->triple;
+    struct hmac_sha256_ctx state = key->triple;
     add_field(&state, triple->name);
     add_field(&state, triple->id_card);
     add_field(&state, triple->mobile);
@@ -37,13 +37,13 @@ struct digest digest_triple(const struct digest_key *key, const struct triple *t
 }
 
 struct digest digest_number(const struct digest_key *key, const struct triple *triple) {
-    crypto_auth_hmacsha256_state state = key->number;
+    struct hmac_sha256_ctx state = key->number;
     add_field(&state, triple->mobile);
     return finish(&state);
 }
 
 struct digest digest_secret(const struct digest_key *key, const char *secret) {
-    crypto_auth_hmacsha256_state state = key->secret;
+    struct hmac_sha256_ctx state = key->secret;
     add_field(&state, secret);
     return finish(&state);
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <sodium.h>
+#include <nettle/hmac.h>
 
 #include "core/triple.h"
 
@@ -22,9 +22,9 @@ struct digest {
 
 /* The hash key with its first block already mixed in; wipe with sodium_memzero. */
 struct digest_key {
-    crypto_auth_hmacsha256_state triple;
-    crypto_auth_hmacsha256_state number;
-    crypto_auth_hmacsha256_state secret;
+    struct hmac_sha256_ctx triple;
+    struct hmac_sha256_ctx number;
+    struct hmac_sha256_ctx secret;
 };
 
 void digest_key_init(struct digest_key *key, const uint8_t secret[DIGEST_KEY_SIZE]);

@@ -15,6 +15,7 @@
 /* A field on its way to canonical form, as code points. */
 struct points {
     size_t count;
+    size_t touched; /* so many have held something: what is to be wiped */
     utf8proc_int32_t at[POINTS_MAX];
 };
 
@@ -34,7 +35,6 @@ const char *triple_text(const struct triple *triple, enum triple_field field) {
 
 static bool read_points(struct points *points, const char *text, size_t size) {
     const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
-    points->count = 0;
     for (size_t at = 0; at < size;) {
         utf8proc_int32_t point = bytes[at];
         utf8proc_ssize_t length = 1;
@@ -43,6 +43,7 @@ static bool read_points(struct points *points, const char *text, size_t size) {
         if (length <= 0 || point == 0)
             return false;
         points->at[points->count++] = point;
+        points->touched = points->count;
         at += (size_t)length;
     }
     return true;
@@ -52,8 +53,10 @@ static bool read_points(struct points *points, const char *text, size_t size) {
 static bool write_points(const struct points *points, char *text, size_t capacity) {
     size_t size = 0;
     for (size_t i = 0; i < points->count; i++) {
-        utf8proc_uint8_t bytes[4];
-        size_t length = (size_t)utf8proc_encode_char(points->at[i], bytes);
+        utf8proc_uint8_t bytes[4] = {(utf8proc_uint8_t)points->at[i]};
+        size_t length = 1;
+        if (points->at[i] >= 0x80)
+            length = (size_t)utf8proc_encode_char(points->at[i], bytes);
         if (size + length >= capacity)
             return false;
         memcpy(text + size, bytes, length);
@@ -80,6 +83,8 @@ static bool is_packing(utf8proc_int32_t point) {
 }
 
 static void drop_first(struct points *points, size_t count) {
+    if (count == 0)
+        return;
     points->count -= count;
     memmove(points->at, points->at + count, points->count * sizeof points->at[0]);
 }
@@ -110,6 +115,7 @@ static bool normalise(struct points *points) {
         return true;
     if (!write_points(points, text, sizeof text))
         return false;
+    points->touched = POINTS_MAX;
     const utf8proc_ssize_t room = (utf8proc_ssize_t)POINTS_MAX;
     utf8proc_ssize_t count = utf8proc_decompose(
         (const utf8proc_uint8_t *)text, (utf8proc_ssize_t)strlen(text), points->at, room, nfc);
@@ -186,12 +192,14 @@ static bool canonicalise(struct points *points, enum triple_field field) {
 
 bool triple_set(struct triple *triple, enum triple_field field, const char *text, size_t size) {
     struct points points;
+    points.count = 0;
+    points.touched = 0;
     char *canonical = field_text(triple, field);
     bool ok = size <= TRIPLE_FIELD_MAX && read_points(&points, text, size) &&
               canonicalise(&points, field) && write_points(&points, canonical, sizeof triple->name);
     if (!ok)
         canonical[0] = '\0';
-    sodium_memzero(&points, sizeof points);
+    sodium_memzero(points.at, points.touched * sizeof points.at[0]);
     return ok;
 }
 

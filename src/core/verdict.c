@@ -18,7 +18,8 @@ void verdict_of_kept(struct verdict *verdict, const struct answer *answer, enum 
     verdict->collapsed = false;
     verdict->kept = true;
     verdict->retry_after_s = 0;
-    verdict->answer = *answer;
+    if (answer != &verdict->answer)
+        verdict->answer = *answer;
 }
 
 bool verdict_judge_kept(struct verdict *verdict, const struct answer *answer,

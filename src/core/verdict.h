@@ -45,7 +45,7 @@ struct verdict {
     struct answer answer;
 };
 
-/* A kept answer, fresh or stale. */
+/* A kept answer, fresh or stale; it may stand in the verdict already. */
 void verdict_of_kept(struct verdict *verdict, const struct answer *answer, enum source source);
 
 /* The same, where it satisfies the wish; false: it does not, and `verdict` is untouched. */

@@ -17,20 +17,20 @@ bool verifier_is_virtual(const struct verifier *verifier, const struct triple *t
 
 /* What can be answered without asking anybody. */
 static bool check_locally(const struct verifier *verifier, const struct triple *triple,
-                          struct verdict *verdict) {
+                          int64_t now_s, struct verdict *verdict) {
     static const enum result_kind kinds[] = {
         [TRIPLE_BAD_NAME] = RESULT_INVALID_NAME,
         [TRIPLE_BAD_ID_CARD] = RESULT_INVALID_ID_CARD,
         [TRIPLE_BAD_MOBILE] = RESULT_INVALID_MOBILE,
     };
-    enum triple_verdict found = triple_check(triple, triple_today(verifier_now_s(verifier)));
+    enum triple_verdict found = triple_check(triple, triple_today(now_s));
     if (found != TRIPLE_SOUND) {
-        verdict_of_our_own(verdict, SOURCE_LOCAL, kinds[found], verifier_now_s(verifier));
+        verdict_of_our_own(verdict, SOURCE_LOCAL, kinds[found], now_s);
         return true;
     }
     if (verifier->parts.config->virtual_operators_action == CONFIG_VIRTUAL_REJECT &&
         verifier_is_virtual(verifier, triple)) {
-        verdict_of_our_own(verdict, SOURCE_LOCAL, RESULT_ABNORMAL, verifier_now_s(verifier));
+        verdict_of_our_own(verdict, SOURCE_LOCAL, RESULT_ABNORMAL, now_s);
         verdict->answer.virtual_operator = true;
         return true;
     }
@@ -116,21 +116,22 @@ static void look_in_store(struct waiter *waiter) {
 #define AHEAD_S 60
 
 static bool serve_from_memory(const struct verifier *verifier, const struct asker *asker,
-                              const struct digest *digest, struct verdict *verdict) {
-    struct answer answer;
-    return !asker->wish.no_cache && memory_get(verifier->parts.memory, digest, &answer) &&
-           answer.checked_at <= verifier_now_s(verifier) + AHEAD_S &&
-           verdict_judge_kept(verdict, &answer, &asker->wish, verifier_now_s(verifier));
+                              int64_t now_s, struct verdict *verdict) {
+    struct answer *answer = &verdict->answer;
+    return !asker->wish.no_cache && memory_get(verifier->parts.memory, &asker->digest, answer) &&
+           answer->checked_at <= now_s + AHEAD_S &&
+           verdict_judge_kept(verdict, answer, &asker->wish, now_s);
 }
 
 bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict *verdict) {
+    int64_t now_s = verifier_now_s(verifier);
     asker->digest = (struct digest){{0}};
-    if (check_locally(verifier, &asker->triple, verdict)) {
+    if (check_locally(verifier, &asker->triple, now_s, verdict)) {
         verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }
     asker->digest = digest_triple(verifier->parts.key, &asker->triple);
-    if (serve_from_memory(verifier, asker, &asker->digest, verdict)) {
+    if (serve_from_memory(verifier, asker, now_s, verdict)) {
         verdict_count(verdict, asker->client.meter, verifier->parts.metrics);
         return true;
     }

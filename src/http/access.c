@@ -1,15 +1,9 @@
 #include "http/access.h"
 
-#include <uv.h>
-
 #include "http/request.h"
 #include "http/server.h"
 #include "http/service.h"
 #include "runtime/log.h"
-
-void access_begin(struct access *access) {
-    access->began_ns = uv_hrtime();
-}
 
 static enum log_level level_of(const struct access *access, int64_t requests) {
     if (!access->question || requests == CONFIG_REQUESTS_NONE)
@@ -50,5 +44,5 @@ void access_log(const struct request *request) {
              LOG_TEXT("source", access->source),
              LOG_TEXT("billed", access->question ? billed_name[access->billed] : NULL),
              LOG_TEXT("question", short_digest(&access->digest, digest)),
-             LOG_MS("duration_ms", (uv_hrtime() - access->began_ns) / 1000));
+             LOG_MS("duration_ms", (metrics_now_ns() - request->measure.began_ns) / 1000));
 }

@@ -17,7 +17,6 @@
 struct request;
 
 struct access {
-    uint64_t began_ns;
     bool question; /* of the service API */
     bool called;   /* a call was made for it, or for another one that asks the same */
     bool failed;   /* it should have had an answer */
@@ -29,9 +28,6 @@ struct access {
     char client[LEDGER_NAME_SIZE]; /* empty: not known yet */
     struct digest digest;          /* zero: not known */
 };
-
-/* The request has come. */
-void access_begin(struct access *access);
 
 /* It was answered. */
 void access_log(const struct request *request);

@@ -52,7 +52,9 @@ static const char *trace_id_of(const struct verdict *verdict, const char *reques
 }
 
 static void add_first(struct text *json, const char *name, const char *value) {
-    text_addf(json, "\"%s\":", name);
+    text_add(json, "\"");
+    text_add(json, name);
+    text_add(json, "\":");
     text_add_json(json, value);
 }
 

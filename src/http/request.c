@@ -178,12 +178,6 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
     return MHD_YES;
 }
 
-static void make_id(struct request *request) {
-    uint8_t random[16];
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(request->id, sizeof request->id, random, sizeof random);
-}
-
 /*
  * What libmicrohttpd lets through and a gateway may read otherwise: two readings of where a request
  * ends are how requests are smuggled (RFC 9112, 6.3 and 11.2). NULL: the shape is sound.
@@ -277,9 +271,8 @@ static bool accept_head(struct request *request, const struct head *head, const 
 static enum MHD_Result begin(struct request *request, const char *version) {
     struct head head = {.request = request};
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &head);
-    access_begin(&request->access);
     if (request->id[0] == '\0')
-        make_id(request);
+        request_id_make(server_request_ids(request->server), request->id);
     find_route(request);
     request->state = REQUEST_READING;
     request->close = true; /* with a refusal: what follows the head is not read */

@@ -15,13 +15,13 @@
 
 #include "http/access.h"
 #include "http/measure.h"
+#include "http/request_id.h"
 #include "http/route.h"
 
 struct server;
 
 #define REQUEST_BODY_MAX         ((size_t)16 * 1024)
 #define REQUEST_URI_MAX          4096
-#define REQUEST_ID_SIZE          65
 #define REQUEST_TRACEPARENT_SIZE 64
 #define REQUEST_TRACE_SIZE       33
 #define REQUEST_HEADER_LIST_SIZE 512

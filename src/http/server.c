@@ -31,6 +31,7 @@ struct server {
     const struct route *routes;
     struct service *service;
     int open_handles;
+    struct request_id_pool request_ids;
 };
 
 /* --- running the library --- */
@@ -216,6 +217,10 @@ struct service *server_service(const struct server *server) {
 
 uv_loop_t *server_loop(const struct server *server) {
     return server->timer.loop;
+}
+
+struct request_id_pool *server_request_ids(struct server *server) {
+    return &server->request_ids;
 }
 
 void server_count(struct server *server, int change) {

@@ -82,9 +82,28 @@ int64_t clock_store_apart_ms(void) {
     return steady_apart_ms(&steady, STEADY_STORE);
 }
 
+/* The years that RFC 3339 can write. */
+#define RFC3339_FIRST_S INT64_C(-62167219200)
+#define RFC3339_LAST_S  INT64_C(253402300799)
+
+static char *put_number(char *at, int number, int digits, char behind) {
+    for (int i = digits - 1; i >= 0; i--, number /= 10)
+        at[i] = (char)('0' + number % 10);
+    at[digits] = behind;
+    return at + digits + 1;
+}
+
+/* By hand: strftime takes ten times as long, and every answer holds two times. */
 void clock_format_rfc3339(int64_t unix_s, char text[CLOCK_RFC3339_SIZE]) {
-    time_t seconds = (time_t)unix_s;
-    struct tm utc;
+    bool early = unix_s < RFC3339_FIRST_S;
+    time_t seconds = early ? RFC3339_FIRST_S : unix_s > RFC3339_LAST_S ? RFC3339_LAST_S : unix_s;
+    struct tm utc = {0};
     gmtime_r(&seconds, &utc);
-    strftime(text, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    char *at = put_number(text, utc.tm_year + 1900, 4, '-');
+    at = put_number(at, utc.tm_mon + 1, 2, '-');
+    at = put_number(at, utc.tm_mday, 2, 'T');
+    at = put_number(at, utc.tm_hour, 2, ':');
+    at = put_number(at, utc.tm_min, 2, ':');
+    at = put_number(at, utc.tm_sec, 2, 'Z');
+    *at = '\0';
 }

@@ -39,6 +39,7 @@ static inline int64_t clock_monotonic_ms(const struct clock *clock) {
     return clock->monotonic_ms(clock);
 }
 
-/* Writes `unix_s` as RFC 3339 in UTC, "2026-11-24T02:00:00Z". */
+/* Writes `unix_s` as RFC 3339 in UTC, "2026-11-24T02:00:00Z"; beyond the years 0 to 9999 the
+ * nearest time that it can write. */
 #define CLOCK_RFC3339_SIZE 32
 void clock_format_rfc3339(int64_t unix_s, char text[CLOCK_RFC3339_SIZE]);

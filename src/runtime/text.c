@@ -73,20 +73,27 @@ static bool must_escape(unsigned char c) {
     return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
 }
 
+/* So many bytes go as they are: up to one that must not, or the end. */
+static size_t plain_size(const char *string) {
+    size_t size = 0;
+    while (string[size] != '\0' && !must_escape((unsigned char)string[size]))
+        size++;
+    return size;
+}
+
 void text_add_json(struct text *text, const char *string) {
     text_add_bytes(text, "\"", 1);
-    const char *plain = string;
-    for (const char *at = string; *at != '\0'; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (!must_escape(c))
-            continue;
-        text_add_bytes(text, plain, (size_t)(at - plain));
+    for (;;) {
+        size_t size = plain_size(string);
+        text_add_bytes(text, string, size);
+        unsigned char c = (unsigned char)string[size];
+        if (c == '\0')
+            break;
         if (c == '"' || c == '\\')
             text_addf(text, "\\%c", c);
         else
             text_addf(text, "\\u%04x", c);
-        plain = at + 1;
+        string += size + 1;
     }
-    text_add(text, plain);
     text_add_bytes(text, "\"", 1);
 }
