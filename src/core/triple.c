@@ -190,11 +190,31 @@ static bool canonicalise(struct points *points, enum triple_field field) {
     return true;
 }
 
+static bool is_digits(const char *text, size_t size) {
+    size_t count = 0;
+    while (count < size && text[count] >= '0' && text[count] <= '9')
+        count++;
+    return count == size;
+}
+
+/* Most numbers come as they are kept. */
+static bool is_plain_number(enum triple_field field, const char *text, size_t size) {
+    if (field == TRIPLE_MOBILE)
+        return size > 0 && text[0] == '1' && is_digits(text, size);
+    bool tail = size > 0 && (text[size - 1] == 'X' || is_digits(text + size - 1, 1));
+    return field == TRIPLE_ID_CARD && tail && is_digits(text, size - 1);
+}
+
 bool triple_set(struct triple *triple, enum triple_field field, const char *text, size_t size) {
     struct points points;
     points.count = 0;
     points.touched = 0;
     char *canonical = field_text(triple, field);
+    if (size <= TRIPLE_FIELD_MAX && is_plain_number(field, text, size)) {
+        memcpy(canonical, text, size);
+        canonical[size] = '\0';
+        return true;
+    }
     bool ok = size <= TRIPLE_FIELD_MAX && read_points(&points, text, size) &&
               canonicalise(&points, field) && write_points(&points, canonical, sizeof triple->name);
     if (!ok)

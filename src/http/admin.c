@@ -64,9 +64,7 @@ bool admin_begin(struct request *request, const struct service *service) {
 }
 
 void *admin_work(struct request *request, size_t size) {
-    request->work = calloc(1, size);
-    request->work_size = request->work != NULL ? size : 0;
-    if (request->work == NULL)
+    if (request_pool_work(request, size) == NULL)
         admin_refuse(request, PROBLEM_OVERLOADED, "There is no memory for it.");
     return request->work;
 }

@@ -202,6 +202,11 @@ static struct bound bound_of_month(const struct caller *caller, int64_t now_ms) 
                            meter_month_used(caller->account.meter, now_ms), &month, now_ms);
 }
 
+static bool has_bounds(const struct caller *caller) {
+    const struct budget_limits *limits = &caller->account.limits;
+    return caller->requests_per_second != 0 || limits->day_calls >= 0 || limits->month_calls >= 0;
+}
+
 /* The one of which the smallest share is left. */
 static const struct bound *tightest(const struct bound *bounds, int count) {
     const struct bound *found = NULL;
@@ -216,12 +221,12 @@ static const struct bound *tightest(const struct bound *bounds, int count) {
 
 void caller_tell_limit(struct request *request, const struct service *service,
                        const struct caller *caller) {
+    if (!has_bounds(caller))
+        return;
     int64_t now_ms = clock_unix_ms(service->clock);
     const struct bound bounds[] = {bound_of_rate(caller), bound_of_day(caller, now_ms),
                                    bound_of_month(caller, now_ms)};
     const struct bound *bound = tightest(bounds, sizeof bounds / sizeof bounds[0]);
-    if (bound == NULL)
-        return;
     struct text policy = text_over(request->rate_policy, sizeof request->rate_policy);
     text_addf(&policy, "\"%s\";q=%lld;w=%lld", bound->name, (long long)bound->quota,
               (long long)bound->window_s);

@@ -51,22 +51,16 @@ static const char *trace_id_of(const struct verdict *verdict, const char *reques
     return verdict->forward == FORWARD_BYPASS ? request_id : verdict->answer.trace_id;
 }
 
-static void add_first(struct text *json, const char *name, const char *value) {
-    text_add(json, "\"");
-    text_add(json, name);
-    text_add(json, "\":");
+/* `begin` is what stands before the value: the member's name, quoted, and what is around it. */
+static inline void add_member(struct text *json, const char *begin, const char *value) {
+    text_add(json, begin);
     text_add_json(json, value);
 }
 
-static void add_member(struct text *json, const char *name, const char *value) {
-    text_add(json, ",");
-    add_first(json, name, value);
-}
-
-static void add_time(struct text *json, const char *name, int64_t unix_s) {
+static inline void add_time(struct text *json, const char *begin, int64_t unix_s) {
     char time[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(unix_s, time);
-    add_member(json, name, time);
+    add_member(json, begin, time);
 }
 
 void inquiry_write_verdict(const struct triple *triple, const struct verdict *verdict,
@@ -74,19 +68,19 @@ void inquiry_write_verdict(const struct triple *triple, const struct verdict *ve
     const struct answer *answer = &verdict->answer;
     struct triple_echo echo;
     triple_mask(triple, &echo);
-    add_first(json, "status", answer->status);
-    add_member(json, "msg", answer_msg(answer));
-    add_member(json, "result", result_name(verdict->kind, answer->virtual_operator));
-    add_member(json, "mobileType", answer->mobile_type);
-    add_member(json, "idCard", echo.id_card);
-    add_member(json, "mobile", echo.mobile);
-    add_member(json, "name", echo.name);
-    add_member(json, "traceId", trace_id_of(verdict, request_id));
-    add_member(json, "source", source_name[verdict->source]);
+    add_member(json, "\"status\":", answer->status);
+    add_member(json, ",\"msg\":", answer_msg(answer));
+    add_member(json, ",\"result\":", result_name(verdict->kind, answer->virtual_operator));
+    add_member(json, ",\"mobileType\":", answer->mobile_type);
+    add_member(json, ",\"idCard\":", echo.id_card);
+    add_member(json, ",\"mobile\":", echo.mobile);
+    add_member(json, ",\"name\":", echo.name);
+    add_member(json, ",\"traceId\":", trace_id_of(verdict, request_id));
+    add_member(json, ",\"source\":", source_name[verdict->source]);
     text_add(json, verdict->billed == BILLED_NO ? ",\"billed\":false" : ",\"billed\":true");
-    add_time(json, "checkedAt", answer->checked_at);
+    add_time(json, ",\"checkedAt\":", answer->checked_at);
     if (verdict->kept)
-        add_time(json, "expiresAt", answer->expires_at);
+        add_time(json, ",\"expiresAt\":", answer->expires_at);
 }
 
 void inquiry_write_drop_in(const struct triple *triple, const struct verdict *verdict,
@@ -94,13 +88,13 @@ void inquiry_write_drop_in(const struct triple *triple, const struct verdict *ve
     const struct answer *answer = &verdict->answer;
     struct triple_echo echo;
     triple_mask(triple, &echo);
-    add_first(json, "status", answer->status);
-    add_member(json, "msg", answer_msg(answer));
-    add_member(json, "idCard", echo.id_card);
-    add_member(json, "mobile", echo.mobile);
-    add_member(json, "mobileType", answer->mobile_type);
-    add_member(json, "name", echo.name);
-    add_member(json, "traceId", trace_id_of(verdict, request_id));
+    add_member(json, "\"status\":", answer->status);
+    add_member(json, ",\"msg\":", answer_msg(answer));
+    add_member(json, ",\"idCard\":", echo.id_card);
+    add_member(json, ",\"mobile\":", echo.mobile);
+    add_member(json, ",\"mobileType\":", answer->mobile_type);
+    add_member(json, ",\"name\":", echo.name);
+    add_member(json, ",\"traceId\":", trace_id_of(verdict, request_id));
     if (answer->extra[0] != '\0')
         text_addf(json, ",%s", answer->extra);
 }

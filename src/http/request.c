@@ -227,11 +227,12 @@ void request_answer(struct request *request, unsigned http_status, struct MHD_Re
 /* --- the life --- */
 
 void *request_on_uri(void *arg, const char *uri, struct MHD_Connection *connection) {
-    struct request *request = calloc(1, sizeof *request);
+    struct server *server = arg;
+    struct request *request = request_pool_take(server_request_pool(server));
     if (request == NULL)
         return NULL;
     request->magic = REQUEST_MAGIC;
-    request->server = arg;
+    request->server = server;
     request->connection = connection;
     request->uri_too_long = strlen(uri) > REQUEST_URI_MAX;
     measure_begin(request);
@@ -272,7 +273,7 @@ static enum MHD_Result begin(struct request *request, const char *version) {
     struct head head = {.request = request};
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, &head);
     if (request->id[0] == '\0')
-        request_id_make(server_request_ids(request->server), request->id);
+        request_id_make(&server_request_pool(request->server)->ids, request->id);
     find_route(request);
     request->state = REQUEST_READING;
     request->close = true; /* with a refusal: what follows the head is not read */
@@ -377,11 +378,7 @@ void request_on_completed(void *arg, struct MHD_Connection *connection, void **c
         MHD_destroy_response(request->response);
     if (request->body != NULL)
         sodium_memzero(request->body, request->body_size);
-    if (request->work != NULL)
-        sodium_memzero(request->work, request->work_size);
-    server_count(request->server, -1);
     free(request->body);
-    free(request->work);
-    request->magic = 0;
-    free(request);
+    server_count(request->server, -1);
+    request_pool_give(server_request_pool(request->server), request);
 }

@@ -16,6 +16,7 @@
 #include "http/access.h"
 #include "http/measure.h"
 #include "http/request_id.h"
+#include "http/request_pool.h"
 #include "http/route.h"
 
 struct server;
@@ -55,8 +56,6 @@ struct request {
     char
         rate_policy[REQUEST_RATE_SIZE]; /* what the reply says of the caller's limit; empty: none */
     char rate_limit[REQUEST_RATE_SIZE];
-    char cache_control[REQUEST_HEADER_LIST_SIZE];
-    char prefer[REQUEST_HEADER_LIST_SIZE];
     char token[REQUEST_TOKEN_SIZE]; /* of the admin token it was admitted by: 8 hex of its hash */
     char *body;                     /* owned; NULL: none */
     size_t body_size;
@@ -65,9 +64,14 @@ struct request {
     struct measure measure;
     unsigned http_status;
     struct MHD_Response *response; /* owned; with ANSWERED */
-    void *work;                    /* owned; what a route keeps till the end, when it is wiped */
-    size_t work_size;
+    void *work; /* owned; room for what a route keeps till the end (request_pool_work) */
+    size_t work_room;
+    size_t work_size;                       /* so much of it is in use, and wiped at the end */
     void (*ended)(struct request *request); /* it goes; NULL: nobody wants to know */
+    struct request *next_spare;             /* in the pool */
+    /* Last, as they are wiped by their length. */
+    char cache_control[REQUEST_HEADER_LIST_SIZE];
+    char prefer[REQUEST_HEADER_LIST_SIZE];
 };
 
 /* `response` is taken; NULL ends the connection. At once while the route's handler runs, or later;

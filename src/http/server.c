@@ -31,7 +31,7 @@ struct server {
     const struct route *routes;
     struct service *service;
     int open_handles;
-    struct request_id_pool request_ids;
+    struct request_pool requests;
 };
 
 /* --- running the library --- */
@@ -202,6 +202,7 @@ void server_free(struct server *server) {
     /* Before the library closes the descriptor that is watched. */
     uv_poll_stop(&server->poll);
     MHD_stop_daemon(server->daemon);
+    request_pool_free(&server->requests);
     uv_close((uv_handle_t *)&server->poll, on_handle_closed);
     uv_close((uv_handle_t *)&server->timer, on_handle_closed);
     uv_close((uv_handle_t *)&server->prepare, on_handle_closed);
@@ -219,8 +220,8 @@ uv_loop_t *server_loop(const struct server *server) {
     return server->timer.loop;
 }
 
-struct request_id_pool *server_request_ids(struct server *server) {
-    return &server->request_ids;
+struct request_pool *server_request_pool(struct server *server) {
+    return &server->requests;
 }
 
 void server_count(struct server *server, int change) {

@@ -45,9 +45,9 @@ size_t server_connections(const struct server *server);
 void server_free(struct server *server);
 
 /* Of the server that a request came to: its routes, its service and its loop; and, for request.c,
- * its count and what it names requests from. */
+ * its count and what it makes requests of. */
 const struct route *server_routes(const struct server *server);
 struct service *server_service(const struct server *server);
 uv_loop_t *server_loop(const struct server *server);
-struct request_id_pool *server_request_ids(struct server *server);
+struct request_pool *server_request_pool(struct server *server);
 void server_count(struct server *server, int change);

@@ -107,7 +107,6 @@ static void conclude(struct question *question, const struct verdict *verdict) {
         answer_with(question, verdict);
     else
         answer_with_problem(question, verdict);
-    triple_wipe(&question->asker.triple);
 }
 
 static void on_answered(struct asker *asker, const struct verdict *verdict) {
@@ -131,7 +130,7 @@ static void ask(struct question *question) {
 /* Kept by the request and freed with it. */
 static struct question *new_question(struct request *request, struct service *service,
                                      const struct caller *caller, const struct form *form) {
-    struct question *question = malloc(sizeof *question);
+    struct question *question = request_pool_work(request, sizeof *question);
     if (question == NULL) {
         problem_answer(request, PROBLEM_OVERLOADED, NULL, BILLED_NO);
         return NULL;
@@ -143,8 +142,6 @@ static struct question *new_question(struct request *request, struct service *se
     question->asker.request_id = request->id;
     question->asker.trace_id = request->trace_id;
     question->form = form;
-    request->work = question;
-    request->work_size = sizeof *question;
     return question;
 }
 

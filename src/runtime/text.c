@@ -19,10 +19,6 @@ void text_add_bytes(struct text *text, const char *bytes, size_t size) {
     text->bytes[text->size] = '\0';
 }
 
-void text_add(struct text *text, const char *string) {
-    text_add_bytes(text, string, strlen(string));
-}
-
 void text_add_number(struct text *text, int64_t number) {
     char digits[24];
     char *end = digits + sizeof digits;

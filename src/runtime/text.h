@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct text {
     char *bytes; /* borrowed */
@@ -19,8 +20,13 @@ struct text {
 
 struct text text_over(char *buffer, size_t room);
 
-void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const char *bytes, size_t size);
+
+/* Here, so that the size of a literal is known when it is compiled. */
+static inline void text_add(struct text *text, const char *string) {
+    text_add_bytes(text, string, strlen(string));
+}
+
 void text_add_number(struct text *text, int64_t number);
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
