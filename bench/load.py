@@ -8,6 +8,7 @@
 """
 
 import concurrent.futures
+import functools
 import itertools
 import json
 import os
@@ -22,6 +23,10 @@ PEOPLE = 10000
 SEED = 20261128
 WARMING_CONNECTIONS = 32
 MOST_ERRORS_SHOWN = 3
+HEADINGS = (
+    "server", "connections", "requests/s", "p50 µs", "p99 µs", "CPU s/s", "requests/CPU s",
+    "sanyao to it",
+)
 
 numbers = itertools.count(1)
 
@@ -138,3 +143,28 @@ def interleave(rounds, runs):
 
 def median(samples):
     return type(samples[0])(*(statistics.median(values) for values in zip(*samples)))
+
+
+# --- comparing ---
+
+
+def ratio(one, other):
+    """By the clock or by the server's processor time, whichever is less: where the load is the limit,
+    the clock flatters the slower server, and where the server is, both say the same."""
+    return min(one.rate / other.rate, one.per_cpu_s / other.per_cpu_s)
+
+
+def rows_of(connections, medians, own):
+    """Of a table with HEADINGS."""
+    return [
+        (name, connections, f"{sample.rate:.0f}", f"{sample.p50_us:.0f}", f"{sample.p99_us:.0f}",
+         f"{sample.busy:.2f}", f"{sample.per_cpu_s:.0f}", f"{ratio(own, sample):.2f}")
+        for name, sample in medians.items()
+    ]
+
+
+def compare(bench, servers, load, connections):
+    """Medians of interleaved runs: {name: sample}."""
+    return interleave(bench.rounds, {
+        server.name: functools.partial(load.run, server, connections) for server in servers
+    })

@@ -1,8 +1,6 @@
 """Hits in memory, for some numbers of connections."""
 
-import functools
-
-from load import PEOPLE, SEED, Load, get_question, interleave, questions
+from load import HEADINGS, PEOPLE, SEED, Load, compare, get_question, questions, ratio, rows_of
 from people import People
 from report import Row, table
 from sandbox_control import Sandbox
@@ -13,36 +11,18 @@ CONNECTIONS = (16, 64, 256, 1000)
 TARGETS = {NginxCache.name: 1.4, Bare.name: 0.75}
 
 
-def measure_all(bench, servers, load, connections):
-    return interleave(bench.rounds, {
-        server.name: functools.partial(load.run, server, connections) for server in servers
-    })
-
-
-def lines_of(connections, medians):
-    own = medians[Sanyao.name].rate
-    return [
-        (name, connections, f"{sample.rate:.0f}", f"{sample.p50_us:.0f}", f"{sample.p99_us:.0f}",
-         f"{sample.busy:.2f}", f"{own / sample.rate:.2f}")
-        for name, sample in medians.items()
-    ]
-
-
 def told(title, bench, servers, load):
-    """Lines of a table, and the rows of what was promised."""
+    """Lines of a table, and what came of the promises."""
     lines, rows = [], []
     for connections in CONNECTIONS:
-        medians = measure_all(bench, servers, load, connections)
-        lines += lines_of(connections, medians)
+        medians = compare(bench, servers, load, connections)
+        own = medians[Sanyao.name]
+        lines += rows_of(connections, medians, own)
         rows += [
-            Row(f"memory hit, {connections} connections", name, target,
-                medians[Sanyao.name].rate / medians[name].rate)
+            Row(f"memory hit, {connections} connections", name, target, ratio(own, medians[name]))
             for name, target in TARGETS.items() if name in medians
         ]
-    headings = (
-        "server", "connections", "requests/s", "p50 µs", "p99 µs", "server's CPU s/s", "sanyao to it"
-    )
-    return [title, "", *table(headings, lines), ""], rows
+    return [title, "", *table(HEADINGS, lines), ""], rows
 
 
 def measure(bench):
