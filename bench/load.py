@@ -18,14 +18,16 @@ import typing
 import urllib.parse
 
 from harness import Connection
+from servers import TICKS_A_SECOND, core_busy_s
 
 PEOPLE = 10000
 SEED = 20261128
 WARMING_CONNECTIONS = 32
 MOST_ERRORS_SHOWN = 3
+FULL = 0.93  # so busy is a core that could not do more
 HEADINGS = (
-    "server", "connections", "requests/s", "p50 µs", "p99 µs", "CPU s/s", "requests/CPU s",
-    "sanyao to it",
+    "server", "connections", "requests/s", "p50 µs", "p99 µs", "its CPU", "load's CPU",
+    "requests/CPU s", "sanyao to it",
 )
 
 numbers = itertools.count(1)
@@ -34,10 +36,12 @@ numbers = itertools.count(1)
 class Sample(typing.NamedTuple):
     """What came of one run of load."""
 
-    rate: float  # requests a second
+    requests: float
+    rate: float  # of requests a second
     p50_us: float
     p99_us: float
     busy: float  # seconds of processor time that the server took, for each second
+    load_busy: float  # the load's core, by whatever runs there
     per_cpu_s: float  # requests for each second of the server's processor time
 
 
@@ -105,16 +109,18 @@ class Load:
         self.check(server, replies, server.is_hit)
         return replies[0]
 
-    def run(self, server, connections, cores=None):
+    def run(self, server, connections):
         """One run of wrk. A failed request spoils it all."""
-        before = server.cpu_s()
-        told = self.run_wrk(server.port, connections, cores or self.bench.load_core)
-        cpu_s = server.cpu_s() - before
+        cores = self.bench.load_core
+        cpu_before, load_before = server.cpu_s(), core_busy_s(cores)
+        told = self.run_wrk(server.port, connections, cores)
+        cpu_s, load_s = server.cpu_s() - cpu_before, core_busy_s(cores) - load_before
         if told["errors"]:
             raise SystemExit(f"bench: {server.name}: {told['errors']} failed requests")
+        seconds = told["seconds"]
         return Sample(
-            told["requests"] / told["seconds"], told["p50_us"], told["p99_us"],
-            cpu_s / told["seconds"], told["requests"] / max(cpu_s, 0.01),
+            told["requests"], told["requests"] / seconds, told["p50_us"], told["p99_us"],
+            cpu_s / seconds, load_s / seconds, told["requests"] / max(cpu_s, 1 / TICKS_A_SECOND),
         )
 
     def run_wrk(self, port, connections, cores):
@@ -148,17 +154,24 @@ def median(samples):
 # --- comparing ---
 
 
+def is_limited_by_load(sample):
+    return sample.load_busy > FULL and sample.busy < FULL
+
+
 def ratio(one, other):
-    """By the clock or by the server's processor time, whichever is less: where the load is the limit,
-    the clock flatters the slower server, and where the server is, both say the same."""
-    return min(one.rate / other.rate, one.per_cpu_s / other.per_cpu_s)
+    """By the clock; where the load's core was the limit for both, by the server's processor time; and where
+    it was for one of them, by the lesser of the two, for then the clock flatters the slower."""
+    by_clock, by_cpu = one.rate / other.rate, one.per_cpu_s / other.per_cpu_s
+    limited = is_limited_by_load(one) + is_limited_by_load(other)
+    return (by_clock, min(by_clock, by_cpu), by_cpu)[limited]
 
 
 def rows_of(connections, medians, own):
     """Of a table with HEADINGS."""
     return [
         (name, connections, f"{sample.rate:.0f}", f"{sample.p50_us:.0f}", f"{sample.p99_us:.0f}",
-         f"{sample.busy:.2f}", f"{sample.per_cpu_s:.0f}", f"{ratio(own, sample):.2f}")
+         f"{sample.busy:.2f}", f"{sample.load_busy:.2f}", f"{sample.per_cpu_s:.0f}",
+         f"{ratio(own, sample):.2f}")
         for name, sample in medians.items()
     ]
 

@@ -119,10 +119,9 @@ def write_page():
         "# sanyao beside others", "",
         "Made by `scripts/bench`, which says how with `--help`; what each section was made by, when, on"
         " which machine and with which versions stands at its end. The server runs on one core, the load on"
-        " another. Ratios are of medians of interleaved rounds: of requests a second, or of requests for"
-        " each second of the server's processor time (CPU s), whichever is less. Where the load is the"
-        " limit and not the server, which then uses less than 1 CPU s/s, the first would flatter the"
-        " slower one.", "",
+        " another, in turns; all numbers are medians. A ratio is of requests a second. Where the load's"
+        " core was the limit and not the server, it is of requests for each second of the server's"
+        " processor time; where it was the limit for one of the two, it is the lesser of both.", "",
         *summary(rows), "",
     ]
     for result in results:

@@ -18,12 +18,14 @@ import subprocess
 
 import asking
 from harness import REPLY_TIMEOUT, Closed, Connection, Server
+from redis_server import RedisServer
 from sandbox_control import wait_until
 
 PORTS = range(18300, 18400)
 START_TIMEOUT = 20
 STOP_TIMEOUT = 20
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+DAILY_CALLS = 100000000
 LUA_MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so")
 
 ports = itertools.cycle(PORTS)
@@ -72,6 +74,14 @@ def cpu_s(root):
     return ticks / TICKS_A_SECOND
 
 
+def core_busy_s(core):
+    """For how long a core has not been idle."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        fields = next(line.split() for line in file if line.startswith(f"cpu{core} "))
+    user, nice, system, _, _, irq, softirq = map(int, fields[1:8])
+    return (user + nice + system + irq + softirq) / TICKS_A_SECOND
+
+
 class Sanyao(Server):
     """With authentication on, metrics counted, and its log at its default, in a file."""
 
@@ -94,14 +104,36 @@ class Sanyao(Server):
     def start(self):
         super().start()
         self.wait_until_ready()
-        self.key = asking.told(self, "client", "add", "bench", "--name", "Bench")["key"]
+        words = ("client", "add", "bench", "--name", "Bench", "--daily", DAILY_CALLS)
+        self.key = asking.told(self, *words)["key"]
         return self
+
+    def buy(self, calls):
+        asking.told(self, "package", "add", "bench", "--calls", calls, "--price", 1)
 
     def cpu_s(self):
         return cpu_s(self.process.pid)
 
     def is_hit(self, reply):
         return "; hit" in (reply.cache_status or "")
+
+
+class Redis(RedisServer):
+    """On the load's core, set up as docs/operations.md says."""
+
+    def __init__(self, bench, **options):
+        super().__init__(
+            bench.place("redis"), maxmemory_policy="volatile-lru", appendfsync="everysec", **options
+        )
+        self.core = int(bench.load_core)
+
+    def run(self, words, settings=""):
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {self.core})  # which its process inherits, and all threads of it
+        try:
+            super().run(words, settings)
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 class Peer:
