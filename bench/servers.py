@@ -74,12 +74,17 @@ def cpu_s(root):
     return ticks / TICKS_A_SECOND
 
 
-def core_busy_s(core):
-    """For how long a core has not been idle."""
+def cores_busy_s(cores):
+    """For how long the cores have not been idle, all together."""
+    names = {"cpu" + core for core in cores}
     with open("/proc/stat", encoding="utf-8") as file:
-        fields = next(line.split() for line in file if line.startswith(f"cpu{core} "))
-    user, nice, system, _, _, irq, softirq = map(int, fields[1:8])
-    return (user + nice + system + irq + softirq) / TICKS_A_SECOND
+        lines = [line.split() for line in file]
+    ticks = 0
+    for user, nice, system, _, _, irq, softirq in (
+        map(int, fields[1:8]) for fields in lines if fields[0] in names
+    ):
+        ticks += user + nice + system + irq + softirq
+    return ticks / TICKS_A_SECOND
 
 
 class Sanyao(Server):
@@ -95,11 +100,11 @@ class Sanyao(Server):
             **settings,
         }
         super().__init__(bench.place(directory), redis=redis, **settings)
-        self.cores = cores or bench.server_core
+        self.cores = cores or [bench.server_core]
         self.key = None
 
     def arguments(self):
-        return ["taskset", "-c", self.cores, *super().arguments()]
+        return ["taskset", "-c", ",".join(self.cores), *super().arguments()]
 
     def start(self):
         super().start()
