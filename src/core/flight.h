@@ -21,6 +21,14 @@
 struct verifier;
 struct waiter;
 
+/* An answer for all who wait, whatever their wish: it came after they asked. */
+struct flight_served {
+    const struct answer *answer; /* in the flight */
+    enum billed billed;
+    bool led; /* by this flight; else it is that to another worker's call */
+    bool kept;
+};
+
 enum flight_stage {
     FLIGHT_ADMITTING, /* asked the store who leads */
     FLIGHT_CALLING,   /* we lead: the call is under way */
@@ -28,6 +36,7 @@ enum flight_stage {
     FLIGHT_RESTING,   /* waits a moment before it calls again */
     FLIGHT_PARKED,    /* waits for a newer snapshot of the directory */
     FLIGHT_LEAVING,   /* all are told; the lease is being given up */
+    FLIGHT_LANDING,   /* it is over, and no longer in the table: all are being told its answer */
 };
 
 #define FLIGHT_REQUEST_SIZE 65
@@ -44,9 +53,10 @@ struct flight {
     char trace_id[FLIGHT_TRACE_SIZE];     /* the same; empty: none */
     bool virtual_operator;                /* is the number of one? */
     struct waiter *first;                 /* who waits, in order of arrival */
+    struct waiter **end;                  /* where the next one is hung on */
     struct waiter *leader;                /* whose question was admitted; NULL once it left */
     struct meter *meter;                  /* of the client on whose account it asks */
-    struct flight *next_parked;
+    struct flight *next_aside;            /* among the parked, or those that land */
 
     /* Of all its calls, one after the other. */
     struct way way;
@@ -60,7 +70,8 @@ struct flight {
     struct breaker_pass of_credential;
     uv_timer_t rest;
     int64_t rest_ms;
-    bool timed; /* is `rest` to be closed? */
+    bool timed;                  /* is `rest` to be closed? */
+    struct flight_served served; /* while it lands */
 
     /* Of the one that is under way. */
     struct ledger_id id;

@@ -154,13 +154,20 @@ bool verifier_ask(struct verifier *verifier, struct asker *asker, struct verdict
 
 struct verifier *verifier_new(const struct verifier_parts *parts) {
     struct verifier *verifier = calloc(1, sizeof *verifier);
-    if (verifier != NULL)
-        verifier->parts = *parts;
+    if (verifier == NULL)
+        return NULL;
+    verifier->parts = *parts;
+    uv_idle_init(parts->loop, &verifier->turn);
     return verifier;
 }
 
+static void on_turn_closed(uv_handle_t *turn) {
+    free(container_of((uv_idle_t *)turn, struct verifier, turn));
+}
+
 void verifier_free(struct verifier *verifier) {
-    free(verifier);
+    if (verifier != NULL)
+        uv_close((uv_handle_t *)&verifier->turn, on_turn_closed);
 }
 
 void verifier_set_config(struct verifier *verifier, const struct config *config) {
@@ -172,7 +179,8 @@ void verifier_drain(struct verifier *verifier) {
 }
 
 bool verifier_is_idle(const struct verifier *verifier) {
-    return verifier->waiters == 0 && verifier->flights.count == 0 && verifier->closing == 0;
+    return verifier->waiters == 0 && verifier->flights.count == 0 && verifier->landing == NULL &&
+           verifier->closing == 0;
 }
 
 size_t verifier_waiters(const struct verifier *verifier) {

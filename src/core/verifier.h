@@ -84,7 +84,7 @@ struct verifier *verifier_new(const struct verifier_parts *parts);
 /* Other settings from now on; between two turns of its loop. */
 void verifier_set_config(struct verifier *verifier, const struct config *config);
 
-/* It must be idle. */
+/* It must be idle. The loop must run once more for libuv to let go. */
 void verifier_free(struct verifier *verifier);
 
 /* True: `verdict` is filled, now. False: `answered` will be called, never before this returns. */

@@ -20,10 +20,8 @@ static void admit_flight(struct flight *flight);
 /* --- beginning and end --- */
 
 void flight_join(struct flight *flight, struct waiter *waiter) {
-    struct waiter **end = &flight->first;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = waiter;
+    *flight->end = waiter;
+    flight->end = &waiter->next;
     waiter->flight = flight;
 }
 
@@ -37,6 +35,7 @@ bool flight_open(struct waiter *waiter) {
     flight->triple = waiter->asker->triple;
     flight->number_digest = digest_number(verifier->parts.key, &flight->triple);
     flight->virtual_operator = verifier_is_virtual(verifier, &flight->triple);
+    flight->end = &flight->first;
     flight->of_provider.index = -1;
     flight->of_credential.index = -1;
     flight_insert(&verifier->flights, flight);
@@ -61,17 +60,26 @@ static void note_lease(struct flight *flight, bool leads) {
     flight->leads = leads;
 }
 
-static void end_flight(struct flight *flight) {
-    struct verifier *verifier = flight->verifier;
+/* Whoever asks the same from now on has a flight of their own. */
+static void close_flight(struct flight *flight) {
     note_lease(flight, false);
-    flight_remove(&verifier->flights, flight);
+    flight_remove(&flight->verifier->flights, flight);
     triple_wipe(&flight->triple);
+}
+
+static void free_flight(struct flight *flight) {
+    struct verifier *verifier = flight->verifier;
     if (!flight->timed) {
         free(flight);
         return;
     }
     verifier->closing++;
     uv_close((uv_handle_t *)&flight->rest, on_rest_closed);
+}
+
+static void end_flight(struct flight *flight) {
+    close_flight(flight);
+    free_flight(flight);
 }
 
 /* Serves each waiter that `visit` accepts; the others stay. The list changes under way. */
@@ -129,16 +137,7 @@ static void leave(struct flight *flight) {
 
 /* --- what all who wait are told --- */
 
-/* An answer for all who wait, whatever their wish: it came after they asked. */
-struct served {
-    const struct answer *answer;
-    enum billed billed;
-    bool led; /* by this flight; else it is that to another worker's call */
-    bool kept;
-};
-
-static void visit_with_answer(struct waiter *waiter, void *arg) {
-    const struct served *served = arg;
+static void give_answer(struct waiter *waiter, const struct flight_served *served) {
     bool leader = waiter->flight->leader == waiter;
     struct verdict verdict = {
         .billed = waiter_billed(waiter, served->billed),
@@ -153,16 +152,69 @@ static void visit_with_answer(struct waiter *waiter, void *arg) {
     waiter_answer(waiter, &verdict);
 }
 
-void flight_give_second_best(struct waiter *waiter) {
+/* So many are told in one turn of the loop: where a thousand wait, others' hits come between. */
+#define TOLD_AT_ONCE 32
+
+/* Is it done? */
+static bool tell_some(struct flight *flight) {
+    for (int i = 0; i < TOLD_AT_ONCE && flight->first != NULL; i++)
+        give_answer(flight->first, &flight->served);
+    bool done = flight->first == NULL;
+    if (done)
+        free_flight(flight);
+    return done;
+}
+
+static void on_turn(uv_idle_t *turn) {
+    struct verifier *verifier = turn->data;
+    struct flight *flight = verifier->landing;
+    struct flight *next = flight->next_aside;
+    if (tell_some(flight))
+        verifier->landing = next;
+    if (verifier->landing == NULL)
+        uv_idle_stop(turn);
+}
+
+static void wait_for_turn(struct flight *flight) {
+    struct flight **end = &flight->verifier->landing;
+    while (*end != NULL)
+        end = &(*end)->next_aside;
+    *end = flight;
+    flight->next_aside = NULL;
+    flight->verifier->turn.data = flight->verifier;
+    uv_idle_start(&flight->verifier->turn, on_turn);
+}
+
+static void land(struct flight *flight, struct flight_served served) {
+    close_flight(flight);
+    flight->stage = FLIGHT_LANDING;
+    flight->served = served;
+    if (!tell_some(flight))
+        wait_for_turn(flight);
+}
+
+static void give_second_best(struct waiter *waiter) {
     const struct flight *flight = waiter->flight;
-    struct served served = {
+    const struct flight_served served = {
         .answer = &flight->second_best, .billed = flight->spent, .led = true, .kept = true};
-    visit_with_answer(waiter, &served);
+    give_answer(waiter, &served);
+}
+
+bool flight_give_what_it_has(struct waiter *waiter) {
+    const struct flight *flight = waiter->flight;
+    if (flight->stage == FLIGHT_LANDING) {
+        give_answer(waiter, &flight->served);
+        return true;
+    }
+    bool has = flight->has_second_best;
+    if (has)
+        give_second_best(waiter);
+    return has;
 }
 
 static void visit_with_second_best(struct waiter *waiter, void *arg) {
     (void)arg;
-    flight_give_second_best(waiter);
+    give_second_best(waiter);
 }
 
 static void visit_with_kept(struct waiter *waiter, void *arg) {
@@ -202,7 +254,7 @@ static void ask_again(struct flight *flight) {
 static void park(struct flight *flight) {
     flight->stage = FLIGHT_PARKED;
     flight->leader = NULL;
-    flight->next_parked = flight->verifier->parked;
+    flight->next_aside = flight->verifier->parked;
     flight->verifier->parked = flight;
     directory_poke(directory_of(flight->verifier->parts.directory));
 }
@@ -210,8 +262,8 @@ static void park(struct flight *flight) {
 static void unpark(struct flight *flight) {
     struct flight **link = &flight->verifier->parked;
     while (*link != flight)
-        link = &(*link)->next_parked;
-    *link = flight->next_parked;
+        link = &(*link)->next_aside;
+    *link = flight->next_aside;
 }
 
 static void go_on(struct flight *flight, const struct directory_snapshot *snapshot) {
@@ -226,7 +278,7 @@ void verifier_directory_changed(struct verifier *verifier) {
     const struct directory_snapshot *snapshot = directory_read(verifier->parts.directory);
     struct flight *flight = verifier->parked;
     while (flight != NULL) {
-        struct flight *next = flight->next_parked;
+        struct flight *next = flight->next_aside;
         go_on(flight, snapshot);
         flight = next;
     }
@@ -526,16 +578,15 @@ static void call_another(struct flight *flight) {
 
 static void serve_answer(struct flight *flight) {
     const struct store_settle *settle = &flight->settle;
-    struct served served = {.answer = &settle->answer,
-                            .billed = settle->ledger.billed == BILLED_NO ? flight->spent
-                                                                         : settle->ledger.billed,
-                            .led = true,
-                            .kept = settle->keep};
+    const struct flight_served served = {
+        .answer = &settle->answer,
+        .billed = settle->ledger.billed == BILLED_NO ? flight->spent : settle->ledger.billed,
+        .led = true,
+        .kept = settle->keep};
     /* Also when the store is away: what was paid for is remembered here meanwhile. */
     if (settle->keep)
         memory_put(flight->verifier->parts.memory, &flight->triple_digest, &settle->answer);
-    for_each_waiter(flight, visit_with_answer, &served);
-    end_flight(flight);
+    land(flight, served);
 }
 
 /* What a provider does not know, another may; meanwhile it is known that it does not. */
@@ -655,11 +706,11 @@ static void serve_collapsed(struct flight *flight) {
     const struct answer *answer = &flight->admit.answer;
     bool keep = answer->expires_at > answer->checked_at &&
                 (result_of(answer->status) != RESULT_ABNORMAL || answer->virtual_operator);
-    struct served served = {.answer = answer, .billed = BILLED_NO, .led = false, .kept = keep};
+    const struct flight_served served = {
+        .answer = answer, .billed = BILLED_NO, .led = false, .kept = keep};
     if (keep)
         memory_put(flight->verifier->parts.memory, &flight->triple_digest, answer);
-    for_each_waiter(flight, visit_with_answer, &served);
-    leave(flight);
+    land(flight, served);
 }
 
 /* Retry-After must not be early by a fraction of a second. */

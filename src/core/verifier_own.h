@@ -16,7 +16,9 @@
 struct verifier {
     struct verifier_parts parts;
     struct flight_table flights;
-    struct flight *parked; /* the first of those */
+    struct flight *parked;  /* the first of those */
+    struct flight *landing; /* the same: they are over, and their askers are still being told */
+    uv_idle_t turn;         /* runs while any lands */
     size_t waiters;
     size_t leases;  /* flights that lead */
     size_t closing; /* flights that have ended, but for their timer */
@@ -79,8 +81,9 @@ enum billed waiter_billed(const struct waiter *waiter, enum billed billed);
 /* For the waiter's question; it is the first who waits. False: no memory. */
 bool flight_open(struct waiter *waiter) __attribute__((warn_unused_result));
 void flight_join(struct flight *flight, struct waiter *waiter);
-/* The answer that its flight has in case nothing better comes. */
-void flight_give_second_best(struct waiter *waiter);
+/* The answer that is being told, or the one its flight has in case nothing better comes. False:
+ * there is none. */
+bool flight_give_what_it_has(struct waiter *waiter) __attribute__((warn_unused_result));
 /* Somebody has left it. */
 void flight_was_left(struct flight *flight);
 /* Why a question may not open a flight now, or FAILURE_NONE. */

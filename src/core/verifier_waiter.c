@@ -28,6 +28,8 @@ static void leave_flight(struct waiter *waiter) {
     while (*link != waiter)
         link = &(*link)->next;
     *link = waiter->next;
+    if (waiter->next == NULL)
+        flight->end = link;
     if (flight->leader == waiter)
         flight->leader = NULL;
     waiter->flight = NULL;
@@ -87,9 +89,7 @@ static void on_deadline(uv_timer_t *timer) {
     struct flight *flight = waiter->flight;
     if (waiter->asker == NULL)
         return;
-    if (flight != NULL && flight->has_second_best)
-        flight_give_second_best(waiter);
-    else
+    if (flight == NULL || !flight_give_what_it_has(waiter))
         waiter_fail(waiter, end_of_patience(waiter));
     if (flight != NULL)
         flight_was_left(flight);

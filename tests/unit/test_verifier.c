@@ -65,6 +65,67 @@ static void one_question_is_one_call_and_one_bill(void **state) {
     turn_until_idle(house);
 }
 
+/* More than are told in one turn of the loop. */
+enum { CROWD = 100 };
+
+static int count_answered(const struct person *people) {
+    int answered = 0;
+    for (int i = 0; i < CROWD; i++)
+        answered += people[i].answered;
+    return answered;
+}
+
+/* Until the first of them have the answer, and the others still wait for it. */
+static void land_a_crowd(struct house *house, struct person *people) {
+    for (int i = 0; i < CROWD; i++)
+        ask(house, &people[i], FRESHNESS_ANY);
+    turn_until_called(house, 1);
+    seller_answers(&house->upstream, "01");
+    turn_until_answered(house, &people[0]);
+    assert_in_range(count_answered(people), 1, CROWD / 2);
+    assert_false(verifier_is_idle(house->verifier));
+}
+
+static void assert_all_served_once(const struct person *people) {
+    int billed = 0;
+    assert_int_equal(count_answered(people), CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(people[i].verdict.failure, FAILURE_NONE);
+        assert_string_equal(people[i].verdict.answer.trace_id, "trace-1");
+        billed += people[i].verdict.billed == BILLED_YES;
+    }
+    assert_int_equal(billed, 1);
+}
+
+static void a_crowd_is_told_in_turns(void **state) {
+    struct house *house = *state;
+    static struct person people[CROWD];
+    struct person hit;
+    struct person fresh;
+    struct freshness_wish wish = FRESHNESS_ANY;
+    wish.no_cache = true;
+    land_a_crowd(house, people);
+    ask(house, &hit, FRESHNESS_ANY);
+    assert_true(hit.answered);
+    assert_int_equal(hit.verdict.source, SOURCE_CACHE);
+    ask(house, &fresh, wish); /* it asked after the answer: it wants another */
+    turn_until_called(house, 2);
+    seller_answers(&house->upstream, "02");
+    turn_until_answered(house, &fresh);
+    assert_string_equal(fresh.verdict.answer.status, "02");
+    turn_until_idle(house);
+    assert_all_served_once(people);
+}
+
+static void whose_patience_ends_while_a_crowd_is_told_has_the_answer(void **state) {
+    struct house *house = *state;
+    static struct person people[CROWD];
+    land_a_crowd(house, people);
+    end_all_patience(house);
+    turn_until_idle(house);
+    assert_all_served_once(people);
+}
+
 static void a_failure_reaches_everyone_and_is_not_kept(void **state) {
     struct house *house = *state;
     struct person leader;
@@ -424,6 +485,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_paid_answer_serves_until_its_time_is_over),
         TEST(one_question_is_one_call_and_one_bill),
+        TEST(a_crowd_is_told_in_turns),
+        TEST(whose_patience_ends_while_a_crowd_is_told_has_the_answer),
         TEST(a_failure_reaches_everyone_and_is_not_kept),
         TEST(a_caller_that_waits_no_longer_leaves_the_call_alone),
         TEST(no_cache_asks_again_and_others_profit),
