@@ -108,9 +108,13 @@ class Sanyao(Server):
 
     def start(self):
         super().start()
-        self.wait_until_ready()
         words = ("client", "add", "bench", "--name", "Bench", "--daily", DAILY_CALLS)
-        self.key = asking.told(self, *words)["key"]
+        try:
+            self.wait_until_ready()
+            self.key = asking.told(self, *words)["key"]
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def buy(self, calls):
@@ -183,9 +187,13 @@ class Peer:
                 ["taskset", "-c", self.core, *self.command()], stdin=subprocess.PIPE, stdout=log,
                 stderr=log,
             )
-        with self.process.stdin as stdin:
-            stdin.write(self.given())
-        wait_until(self.answers, START_TIMEOUT, f"the start of {self.name}")
+        try:
+            with self.process.stdin as stdin:
+                stdin.write(self.given())
+            wait_until(self.answers, START_TIMEOUT, f"the start of {self.name}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -412,8 +420,7 @@ class Varnish(Peer):
         return [
             program("varnishd"), "-F", "-j", "none", "-n", os.path.join(self.directory, "work"),
             "-a", f"127.0.0.1:{self.port}", "-f", path, "-s", "default,256m",
-            "-p", "thread_pools=1", "-p", "thread_pool_min=100",
-            "-p", "vcc_allow_inline_c=off",
+            "-p", "thread_pools=1",
         ]
 
     def is_hit(self, reply):

@@ -1,7 +1,7 @@
 /*
  * Load at a constant rate, whatever the server does: a request is due at a fixed time, and its
  * latency counts from then on. So a server that stands still is charged for all whom it kept
- * waiting.
+ * waiting. (h2load --rps counts from the sending, and wrk holds no rate.)
  *
  *   steady PORT REQUESTS CONNECTIONS RATE SECONDS
  *
