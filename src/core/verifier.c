@@ -166,8 +166,10 @@ static void on_turn_closed(uv_handle_t *turn) {
 }
 
 void verifier_free(struct verifier *verifier) {
-    if (verifier != NULL)
-        uv_close((uv_handle_t *)&verifier->turn, on_turn_closed);
+    if (verifier == NULL)
+        return;
+    waiter_free_spares(verifier);
+    uv_close((uv_handle_t *)&verifier->turn, on_turn_closed);
 }
 
 void verifier_set_config(struct verifier *verifier, const struct config *config) {

@@ -19,6 +19,8 @@ struct verifier {
     struct flight *parked;  /* the first of those */
     struct flight *landing; /* the same: they are over, and their askers are still being told */
     uv_idle_t turn;         /* runs while any lands */
+    struct waiter *spare;   /* waiters to be used again, the first of them */
+    size_t spares;
     size_t waiters;
     size_t leases;  /* flights that lead */
     size_t closing; /* flights that have ended, but for their timer */
@@ -31,11 +33,11 @@ struct waiter {
     struct verifier *verifier;
     struct asker *asker; /* NULL once answered */
     struct flight *flight;
-    struct waiter *next; /* in the flight */
+    struct waiter *next; /* in the flight, or among the spare ones */
     struct verdict
         *at_once; /* while verifier_ask runs: where a verdict goes instead of `answered` */
     uv_timer_t deadline;
-    bool timed; /* is `deadline` running? Only then it must be closed */
+    bool timed; /* is `deadline` running? */
     bool finding;
     struct store_find find;
     struct digest digest;
@@ -55,6 +57,8 @@ struct waiter *waiter_new(struct verifier *verifier, struct asker *asker,
                           const struct digest *digest);
 /* It must have been answered; where something of it is under way, it goes when that is done. */
 void waiter_free_when_done(struct waiter *waiter);
+/* Lets go of the spare ones. */
+void waiter_free_spares(struct verifier *verifier);
 /* From now on its asker waits as long as it said. */
 void waiter_start_deadline(struct waiter *waiter);
 /* How long from now it still will. */

@@ -2,20 +2,41 @@
 
 #include <stdlib.h>
 
-static void free_waiter(struct waiter *waiter) {
-    waiter->verifier->waiters--;
-    free(waiter);
-}
+/* They are large, and libuv takes a turn to let go of their timers. */
+#define SPARES_MOST 256
 
 static void on_waiter_closed(uv_handle_t *handle) {
-    free_waiter(handle->data);
+    free(handle->data);
+}
+
+static void free_waiter(struct waiter *waiter) {
+    uv_close((uv_handle_t *)&waiter->deadline, on_waiter_closed);
+}
+
+static void keep_spare(struct waiter *waiter) {
+    struct verifier *verifier = waiter->verifier;
+    waiter->next = verifier->spare;
+    verifier->spare = waiter;
+    verifier->spares++;
+}
+
+void waiter_free_spares(struct verifier *verifier) {
+    while (verifier->spare != NULL) {
+        struct waiter *waiter = verifier->spare;
+        verifier->spare = waiter->next;
+        free_waiter(waiter);
+    }
+    verifier->spares = 0;
 }
 
 void waiter_free_when_done(struct waiter *waiter) {
     if (waiter->asker != NULL || waiter->finding)
         return;
+    waiter->verifier->waiters--;
     if (waiter->timed)
-        uv_close((uv_handle_t *)&waiter->deadline, on_waiter_closed);
+        uv_timer_stop(&waiter->deadline);
+    if (waiter->verifier->spares < SPARES_MOST)
+        keep_spare(waiter);
     else
         free_waiter(waiter);
 }
@@ -97,8 +118,6 @@ static void on_deadline(uv_timer_t *timer) {
 
 void waiter_start_deadline(struct waiter *waiter) {
     waiter->timed = true;
-    uv_timer_init(waiter->verifier->parts.loop, &waiter->deadline);
-    waiter->deadline.data = waiter;
     uv_timer_start(&waiter->deadline, on_deadline, (uint64_t)waiter->asker->wait_ms, 0);
 }
 
@@ -121,12 +140,27 @@ void waiter_consider_stale(struct waiter *waiter, const struct answer *answer) {
     waiter->stale = *answer;
 }
 
-struct waiter *waiter_new(struct verifier *verifier, struct asker *asker,
-                          const struct digest *digest) {
-    struct waiter *waiter = malloc(sizeof *waiter);
+static struct waiter *allocate(struct verifier *verifier) {
+    struct waiter *waiter = verifier->spare;
+    if (waiter != NULL) {
+        verifier->spare = waiter->next;
+        verifier->spares--;
+        return waiter;
+    }
+    waiter = malloc(sizeof *waiter);
     if (waiter == NULL)
         return NULL;
+    uv_timer_init(verifier->parts.loop, &waiter->deadline);
+    waiter->deadline.data = waiter;
     waiter->verifier = verifier;
+    return waiter;
+}
+
+struct waiter *waiter_new(struct verifier *verifier, struct asker *asker,
+                          const struct digest *digest) {
+    struct waiter *waiter = allocate(verifier);
+    if (waiter == NULL)
+        return NULL;
     waiter->asker = asker;
     waiter->flight = NULL;
     waiter->next = NULL;

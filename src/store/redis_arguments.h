@@ -5,9 +5,9 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "runtime/text.h"
 #include "store/redis_keys.h"
 #include "store/redis_link.h"
 #include "store/redis_scripts.h"
@@ -34,9 +34,9 @@ static inline void redis_add_text(struct redis_arguments *arguments, const char 
 }
 
 static inline void redis_add_number(struct redis_arguments *arguments, int64_t number) {
-    char *text = arguments->numbers[arguments->number_count++];
-    int size = snprintf(text, REDIS_NUMBER_SIZE, "%lld", (long long)number);
-    redis_add(arguments, text, (size_t)size);
+    struct text text = text_over(arguments->numbers[arguments->number_count++], REDIS_NUMBER_SIZE);
+    text_add_number(&text, number);
+    redis_add(arguments, text.bytes, text.size);
 }
 
 static inline void redis_add_flag(struct redis_arguments *arguments, bool flag) {

@@ -18,6 +18,12 @@
 /* What is said at login: AUTH USER PASSWORD is the longest. */
 #define SAY_MOST 4
 
+/* After so many commands it is written without waiting for the turn's end: the server has something
+ * to do while we go on. */
+#define WRITTEN_AT_ONCE 16
+
+#define LENGTH_SIZE 24 /* of "$123\r\n" */
+
 struct redis_wire {
     redisAsyncContext *context; /* NULL: hiredis has freed it, or is about to */
     const struct redis_wire_events *events;
@@ -26,7 +32,8 @@ struct redis_wire {
     uv_poll_t poll;
     uv_idle_t flush; /* active: there is something to be written at the next turn */
     int open_handles;
-    int mask; /* what the poll handle waits for */
+    int mask;      /* what the poll handle waits for */
+    int unwritten; /* commands since the last try */
     bool connected;
     bool told_connected;
     bool busy;    /* hiredis is on the stack */
@@ -76,10 +83,19 @@ static void del_write(void *data) {
         uv_idle_stop(&wire->flush);
 }
 
+static void tell_loss(struct redis_wire *wire) {
+    wire->closed = true;
+    wire->events->lost(wire->arg, wire->reason);
+}
+
+/* Who was sending when it was lost could not be told then. */
 static void on_handle_closed(uv_handle_t *handle) {
     struct redis_wire *wire = handle->data;
-    if (--wire->open_handles == 0)
-        free(wire);
+    if (--wire->open_handles > 0)
+        return;
+    if (!wire->closed)
+        tell_loss(wire);
+    free(wire);
 }
 
 /* The last thing hiredis calls before it closes the socket, more than once in some versions. It is
@@ -120,8 +136,7 @@ static void leave(struct redis_wire *wire) {
         return;
     }
     if (wire->context == NULL) {
-        wire->closed = true;
-        wire->events->lost(wire->arg, wire->reason);
+        tell_loss(wire);
         return;
     }
     if (wire->connected && !wire->told_connected) {
@@ -131,6 +146,7 @@ static void leave(struct redis_wire *wire) {
 }
 
 static void write_now(struct redis_wire *wire) {
+    wire->unwritten = 0;
     wire->writing = true;
     redisAsyncHandleWrite(wire->context);
     wire->writing = false;
@@ -256,7 +272,7 @@ void redis_wire_close(struct redis_wire *wire) {
     if (wire == NULL || wire->closed)
         return;
     wire->closed = true;
-    if (!wire->busy)
+    if (!wire->busy && wire->context != NULL)
         redisAsyncFree(wire->context);
 }
 
@@ -266,14 +282,63 @@ void redis_wire_hand_over(struct redis_wire *wire, const struct redis_wire_event
     wire->arg = arg;
 }
 
+static char *put_length(char *at, char kind, size_t length) {
+    char digits[LENGTH_SIZE];
+    char *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + length % 10);
+        length /= 10;
+    } while (length > 0);
+    size_t size = (size_t)(digits + sizeof digits - first);
+    *at++ = kind;
+    memcpy(at, first, size);
+    memcpy(at + size, "\r\n", 2);
+    return at + size + 2;
+}
+
+/* RESP, as hiredis writes it; its own way of doing so, text by text into a growing string, takes
+ * several times as long. NULL: no memory. */
+static char *format_owned(int argc, const char *const *argv, const size_t *sizes, size_t *size) {
+    size_t room = LENGTH_SIZE;
+    for (int i = 0; i < argc; i++)
+        room += LENGTH_SIZE + sizes[i] + 2;
+    char *command = malloc(room);
+    if (command == NULL)
+        return NULL;
+    char *at = put_length(command, '*', (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        at = put_length(at, '$', sizes[i]);
+        memcpy(at, argv[i], sizes[i]);
+        memcpy(at + sizes[i], "\r\n", 2);
+        at += sizes[i] + 2;
+    }
+    *size = (size_t)(at - command);
+    return command;
+}
+
+/* From within hiredis, or before there is a connection, it is written later anyway. */
+static void write_early(struct redis_wire *wire) {
+    if (++wire->unwritten < WRITTEN_AT_ONCE || wire->busy || !wire->connected)
+        return;
+    enter(wire);
+    write_now(wire);
+    wire->busy = false;
+}
+
 bool redis_wire_send(struct redis_wire *wire, int argc, const char *const *argv,
                      const size_t *sizes) {
     if (wire->context == NULL)
         return false;
-    /* Hiredis only forgot the second const. */
-    const char **arguments;
-    memcpy(&arguments, &argv, sizeof arguments);
-    return redisAsyncCommandArgv(wire->context, on_reply, wire, argc, arguments, sizes) == REDIS_OK;
+    size_t size = 0;
+    char *command = format_owned(argc, argv, sizes, &size);
+    if (command == NULL)
+        return false;
+    bool sent =
+        redisAsyncFormattedCommand(wire->context, on_reply, wire, command, size) == REDIS_OK;
+    free(command);
+    if (sent)
+        write_early(wire);
+    return sent;
 }
 
 bool redis_wire_say(struct redis_wire *wire, int argc, const char *const *argv) {

@@ -6,7 +6,8 @@
  * call back from where they must not be freed, and call everything back once more with NULL. Here
  * callbacks come only while the wire is open, and closing it is allowed from anywhere.
  *
- * It has no deadlines; they are its owner's. It writes once a turn of the loop.
+ * It has no deadlines; they are its owner's. It writes once a turn of the loop, and meanwhile
+ * whenever some commands have gathered.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -61,6 +61,48 @@ static void a_server_that_was_killed_is_found_again(void **state) {
     link_rig_close(&rig);
 }
 
+/* Some commands are written while more are sent: then it is found out, and told a turn later. */
+static int send_to_the_dead(struct link_rig *rig, struct link_call *calls, int most) {
+    int sent = 0;
+    redis_server_kill(&server);
+    while (sent < most && link_call_try(rig, &calls[sent], "PING", NULL, NULL))
+        sent++;
+    for (int i = 0; i < sent; i++)
+        assert_int_equal(calls[i].done, 0);
+    assert_int_equal(rig->downs, 0);
+    return sent;
+}
+
+static void a_loss_that_is_found_while_sending_is_told_later(void **state) {
+    (void)state;
+    enum { MANY = 200 };
+    struct link_rig rig;
+    struct link_call calls[MANY];
+    link_rig_run(&rig, &server);
+    int sent = send_to_the_dead(&rig, calls, MANY);
+    assert_in_range(sent, 1, MANY - 1);
+    link_rig_wait(&rig, rig.downs >= 1);
+    for (int i = 0; i < sent; i++)
+        assert_true(calls[i].done == 1 && calls[i].unanswered);
+    redis_server_start(&server);
+    link_rig_wait(&rig, rig.ups == 2);
+    link_rig_expect_echo(&rig, "back");
+    link_rig_close(&rig);
+}
+
+static void it_can_be_freed_before_its_loss_is_told(void **state) {
+    (void)state;
+    enum { MANY = 200 };
+    struct link_rig rig;
+    struct link_call calls[MANY];
+    link_rig_run(&rig, &server);
+    int sent = send_to_the_dead(&rig, calls, MANY);
+    link_rig_close(&rig);
+    for (int i = 0; i < sent; i++)
+        assert_true(calls[i].done == 1 && calls[i].unanswered);
+    redis_server_start(&server);
+}
+
 static void where_nothing_is_it_says_so_and_goes_on_trying(void **state) {
     (void)state;
     struct link_rig rig;
@@ -341,6 +383,8 @@ static void what_a_useless_server_says_is_the_reason(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_that_was_killed_is_found_again),
+        cmocka_unit_test(a_loss_that_is_found_while_sending_is_told_later),
+        cmocka_unit_test(it_can_be_freed_before_its_loss_is_told),
         cmocka_unit_test(where_nothing_is_it_says_so_and_goes_on_trying),
         cmocka_unit_test(a_name_that_does_not_resolve_is_said),
         cmocka_unit_test(a_frozen_server_keeps_no_command_waiting),
