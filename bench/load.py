@@ -119,10 +119,11 @@ class Load:
             f"http://127.0.0.1:{server.port}/", "--", self.path,
         ])
 
-    def run_steadily(self, server, connections, rate):
+    def run_steadily(self, server, connections, rate, shared=False):
         """So many requests a second, whatever the server does (steady.c)."""
         return self.watch(server, [self.bench.load_core], [
-            "build/release/bench/steady", server.port, self.path, connections, rate, self.bench.seconds,
+            "build/release/bench/steady", server.port, self.path, connections, rate,
+            self.bench.seconds, *(["shared"] if shared else []),
         ])
 
     def watch(self, server, cores, command):

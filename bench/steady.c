@@ -3,16 +3,18 @@
  * latency counts from then on. So a server that stands still is charged for all whom it kept
  * waiting. (h2load --rps counts from the sending, and wrk holds no rate.)
  *
- *   steady PORT REQUESTS CONNECTIONS RATE SECONDS
+ *   steady PORT REQUESTS CONNECTIONS RATE SECONDS [shared]
  *
- * REQUESTS is a file of bench/load.py's, asked over and over. Never sleeps: give it a core of its
- * own. Prints what came of it as JSON. A reply other than 200, or none within ten seconds, fails
+ * REQUESTS is a file of bench/load.py's, asked over and over. Never sleeps, so give it a core of its
+ * own; with `shared` it sleeps till something is due or comes, and where it may, it runs before all
+ * others of its core then. Prints what came of it as JSON. A reply other than 200, or none within ten seconds, fails
  * the run.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@
 #define REPLY_MOST ((size_t)16 * 1024)
 #define EVENTS     256
 #define PATIENCE   10000000000 /* ns */
+
+#define LONGEST_SLEEP 100000000 /* ns */
 
 struct request {
     char *bytes;
@@ -47,6 +51,7 @@ struct run {
     size_t idle_count;
     int epoll;
     double rate;
+    bool shared; /* the core */
     int64_t begin;
     size_t wanted, sent, done;
     int64_t *latencies; /* ns */
@@ -136,15 +141,27 @@ static void send_request(struct run *run, int64_t due) {
     run->sent++;
 }
 
+static int64_t next_due(const struct run *run) {
+    return run->begin + (int64_t)((double)run->sent * 1e9 / run->rate);
+}
+
+static bool can_send(const struct run *run) {
+    return run->sent < run->wanted && run->idle_count > 0;
+}
+
 /* Those that find no idle connection wait, and their latency grows. */
 static void send_due(struct run *run) {
     int64_t time = now();
-    while (run->sent < run->wanted && run->idle_count > 0) {
-        int64_t due = run->begin + (int64_t)((double)run->sent * 1e9 / run->rate);
-        if (due > time)
-            return;
-        send_request(run, due);
-    }
+    while (can_send(run) && next_due(run) <= time)
+        send_request(run, next_due(run));
+}
+
+static int wait_for_replies(const struct run *run, struct epoll_event *events) {
+    if (!run->shared)
+        return epoll_wait(run->epoll, events, EVENTS, 0);
+    int64_t wait = can_send(run) ? next_due(run) - now() : LONGEST_SLEEP;
+    const struct timespec time = {.tv_nsec = wait < 0 ? 0 : wait < LONGEST_SLEEP ? wait : LONGEST_SLEEP};
+    return epoll_pwait2(run->epoll, events, EVENTS, &time, NULL);
 }
 
 static bool is_whole(struct connection *connection) {
@@ -180,7 +197,7 @@ static void ask_all(struct run *run) {
     int64_t latest = run->begin + (int64_t)((double)run->wanted * 1e9 / run->rate) + PATIENCE;
     while (run->done < run->wanted) {
         send_due(run);
-        int count = epoll_wait(run->epoll, events, EVENTS, 0);
+        int count = wait_for_replies(run, events);
         for (int i = 0; i < count; i++)
             read_reply(run, events[i].data.u64);
         if (count == 0 && now() > latest)
@@ -209,8 +226,11 @@ static void tell(struct run *run, double seconds) {
 
 int main(int argc, char **argv) {
     static struct run run;
-    if (argc != 6)
-        give_up("use: steady PORT REQUESTS CONNECTIONS RATE SECONDS");
+    run.shared = argc == 7 && strcmp(argv[6], "shared") == 0;
+    if (argc != 6 && !run.shared)
+        give_up("use: steady PORT REQUESTS CONNECTIONS RATE SECONDS [shared]");
+    if (run.shared)
+        sched_setscheduler(0, SCHED_FIFO, &(const struct sched_param){.sched_priority = 1});
     read_requests(&run, argv[2]);
     run.rate = strtod(argv[4], NULL);
     run.wanted = (size_t)(run.rate * strtod(argv[5], NULL));
