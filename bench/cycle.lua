@@ -1,5 +1,19 @@
 -- For wrk: sends the requests of a file (load.py) over and over, and prints what came of it as JSON.
+-- BENCH_PORTS, ports with blanks between: each thread asks one of them, and begins at a place of its own.
 local requests, next_one = {}, 0
+local ports, threads = {}, 0
+
+for port in (os.getenv("BENCH_PORTS") or ""):gmatch("%d+") do
+    ports[#ports + 1] = port
+end
+
+function setup(thread)
+    if #ports > 0 then
+        thread.addr = assert(wrk.lookup("127.0.0.1", ports[threads % #ports + 1])[1])
+        thread:set("share", threads / #ports)
+    end
+    threads = threads + 1
+end
 
 function init(args)
     local file = assert(io.open(args[1], "rb"))
@@ -7,6 +21,7 @@ function init(args)
         requests[#requests + 1] = file:read(tonumber(size))
     end
     file:close()
+    next_one = math.floor(#requests * (share or 0))
 end
 
 function request()

@@ -111,10 +111,13 @@ class Load:
         return replies[0]
 
     def run(self, server, connections, cores=None):
-        """As much as wrk and the server can do. A failed request spoils it all."""
+        """As much as wrk and the server can do; a server with several `ports` is asked at all of them. A
+        failed request spoils it all."""
         cores = cores or [self.bench.load_core]
+        ports = getattr(server, "ports", [])
         return self.watch(server, cores, [
-            "wrk", f"-t{len(cores)}", f"-c{connections}", f"-d{self.bench.seconds}s",
+            "env", f"BENCH_PORTS={' '.join(map(str, ports))}",
+            "wrk", f"-t{max(len(cores), len(ports))}", f"-c{connections}", f"-d{self.bench.seconds}s",
             "--timeout", "10s", "--latency", "-s", "bench/cycle.lua",
             f"http://127.0.0.1:{server.port}/", "--", self.path,
         ])
