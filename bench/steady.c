@@ -5,10 +5,10 @@
  *
  *   steady PORT REQUESTS CONNECTIONS RATE SECONDS [shared]
  *
- * REQUESTS is a file of bench/load.py's, asked over and over. Never sleeps, so give it a core of its
- * own; with `shared` it sleeps till something is due or comes, and where it may, it runs before all
- * others of its core then. Prints what came of it as JSON. A reply other than 200, or none within ten seconds, fails
- * the run.
+ * REQUESTS is a file of bench/load.py's, asked over and over. Never sleeps, so give it a core of
+ * its own; with `shared` it sleeps till something is due or comes, and where it may, it runs before
+ * all others of its core then. Prints what came of it as JSON. A reply other than 200, or none
+ * within ten seconds, fails the run.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -160,7 +160,9 @@ static int wait_for_replies(const struct run *run, struct epoll_event *events) {
     if (!run->shared)
         return epoll_wait(run->epoll, events, EVENTS, 0);
     int64_t wait = can_send(run) ? next_due(run) - now() : LONGEST_SLEEP;
-    const struct timespec time = {.tv_nsec = wait < 0 ? 0 : wait < LONGEST_SLEEP ? wait : LONGEST_SLEEP};
+    const struct timespec time = {.tv_nsec = wait < 0               ? 0
+                                             : wait < LONGEST_SLEEP ? wait
+                                                                    : LONGEST_SLEEP};
     return epoll_pwait2(run->epoll, events, EVENTS, &time, NULL);
 }
 

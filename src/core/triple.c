@@ -33,6 +33,12 @@ const char *triple_text(const struct triple *triple, enum triple_field field) {
     return (const char *)triple + field_at[field];
 }
 
+void triple_empty(struct triple *triple) {
+    triple->name[0] = '\0';
+    triple->id_card[0] = '\0';
+    triple->mobile[0] = '\0';
+}
+
 static bool read_points(struct points *points, const char *text, size_t size) {
     const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
     for (size_t at = 0; at < size;) {

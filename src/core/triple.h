@@ -39,6 +39,9 @@ enum triple_verdict {
 
 enum triple_field { TRIPLE_NAME, TRIPLE_ID_CARD, TRIPLE_MOBILE };
 
+/* All three empty: before they are set. */
+void triple_empty(struct triple *triple);
+
 /* What a field holds: zero-terminated. */
 const char *triple_text(const struct triple *triple, enum triple_field field);
 

@@ -42,14 +42,6 @@ bool question_complete(unsigned seen, struct complaint *complaint) {
     return true;
 }
 
-/* The field's index; FIELDS for a name that is none of them. */
-static int field_of(const char *name) {
-    int field = 0;
-    while (field < FIELDS && strcmp(name, question_field_name[field]) != 0)
-        field++;
-    return field;
-}
-
 /* What is being read. */
 struct reading {
     struct triple *triple;
@@ -76,64 +68,103 @@ static bool add_id(struct reading *reading, struct json_span value) {
     return true;
 }
 
-static bool add_member(struct reading *reading, const cJSON *member, struct json_span raw) {
-    int field = field_of(member->string);
-    if (reading->id != NULL && strcmp(member->string, ID) == 0)
-        return add_id(reading, raw);
-    if (field == FIELDS)
-        return complain(reading->complaint,
-                        "There is an unknown member: only %s\"name\", \"idCard\" and \"mobile\" "
-                        "are known.",
-                        reading->id != NULL ? "\"" ID "\", " : "");
-    if (!cJSON_IsString(member))
-        return complain(reading->complaint, "The field \"%s\" is not a string.",
-                        question_field_name[field]);
-    if (json_scan_has_zero(raw))
-        return complain(reading->complaint, "The field \"%s\" holds the character U+0000.",
-                        question_field_name[field]);
-    return question_add(reading->triple, &reading->seen, (enum triple_field)field,
-                        member->valuestring, strlen(member->valuestring), reading->complaint);
+/* What a JSON string says. Nearly always its very bytes; where something is escaped, a copy. */
+struct said {
+    const char *at;
+    size_t size;
+    cJSON *owned; /* NULL: `at` lies in the span */
+};
+
+static bool read_string(struct json_span span, struct said *said) {
+    *said = (struct said){.at = span.at + 1, .size = span.size - 2};
+    if (memchr(said->at, '\\', said->size) == NULL)
+        return true;
+    said->owned = cJSON_ParseWithLength(span.at, span.size);
+    if (said->owned == NULL)
+        return false;
+    said->at = said->owned->valuestring;
+    said->size = strlen(said->at);
+    return true;
 }
 
-static bool add_members(struct reading *reading, const cJSON *member, struct json_span text) {
-    struct json_member raw;
-    for (; member != NULL && json_scan_member(&text, &raw); member = member->next) {
-        if (json_scan_has_zero(raw.name))
-            return complain(reading->complaint, "A member's name holds the character U+0000.");
-        if (!add_member(reading, member, raw.value))
+/* What is freed is not erased: the value would stay in the heap. */
+static void let_go(struct said *said) {
+    if (said->owned == NULL)
+        return;
+    sodium_memzero(said->owned->valuestring, said->size);
+    cJSON_Delete(said->owned);
+}
+
+static bool add_field(struct reading *reading, int field, struct json_span value) {
+    const char *name = question_field_name[field];
+    struct said said;
+    if (value.at[0] != '"')
+        return complain(reading->complaint, "The field \"%s\" is not a string.", name);
+    if (json_scan_has_zero(value))
+        return complain(reading->complaint, "The field \"%s\" holds the character U+0000.", name);
+    if (!read_string(value, &said))
+        return complain(reading->complaint, "There is no memory for the field \"%s\".", name);
+    bool added = question_add(reading->triple, &reading->seen, (enum triple_field)field, said.at,
+                              said.size, reading->complaint);
+    let_go(&said);
+    return added;
+}
+
+static bool is_named(const struct said *name, const char *known) {
+    return name->size == strlen(known) && memcmp(name->at, known, name->size) == 0;
+}
+
+/* The field's index; FIELDS for a name that is none of them. */
+static int field_of(const struct said *name) {
+    int field = 0;
+    while (field < FIELDS && !is_named(name, question_field_name[field]))
+        field++;
+    return field;
+}
+
+static bool add_member(struct reading *reading, const struct json_member *member) {
+    struct said name;
+    if (json_scan_has_zero(member->name))
+        return complain(reading->complaint, "A member's name holds the character U+0000.");
+    if (!read_string(member->name, &name))
+        return complain(reading->complaint, "There is no memory for a member's name.");
+    int field = field_of(&name);
+    bool id = reading->id != NULL && is_named(&name, ID);
+    let_go(&name);
+    if (id)
+        return add_id(reading, member->value);
+    if (field < FIELDS)
+        return add_field(reading, field, member->value);
+    return complain(reading->complaint,
+                    "There is an unknown member: only %s\"name\", \"idCard\" and \"mobile\" "
+                    "are known.",
+                    reading->id != NULL ? "\"" ID "\", " : "");
+}
+
+static bool add_members(struct reading *reading, struct json_span text) {
+    struct json_member member;
+    while (json_scan_member(&text, &member)) {
+        if (!add_member(reading, &member))
             return false;
     }
     return question_complete(reading->seen, reading->complaint);
 }
 
-/* What is freed is not erased: the values would stay in the heap. */
-static void wipe_strings(const cJSON *item) {
-    for (; item != NULL; item = item->next) {
-        if (item->valuestring != NULL)
-            sodium_memzero(item->valuestring, strlen(item->valuestring));
-        wipe_strings(item->child);
-    }
-}
-
 static bool read(struct reading *reading, struct json_span text) {
-    cJSON *json = NULL;
+    bool sound = utf8_valid(text.at, text.size) && json_scan_strict(text.at, text.size);
     bool ok = false;
-    memset(reading->triple, 0, sizeof *reading->triple);
-    if (utf8_valid(text.at, text.size) && json_scan_strict(text.at, text.size))
-        json = cJSON_ParseWithLength(text.at, text.size);
-    if (json != NULL && cJSON_IsObject(json))
-        ok = add_members(reading, json->child, text);
+    triple_empty(reading->triple);
+    if (sound && json_scan_is_object(text))
+        ok = add_members(reading, text);
     else
         complain(reading->complaint, "The %s is not one JSON object in UTF-8.",
                  reading->id != NULL ? "line" : "body");
     /* A caller finds its line again by the id, whatever is wrong with the rest. */
-    if (!ok && reading->id != NULL && json != NULL && !(reading->seen & ID_BIT)) {
+    if (!ok && reading->id != NULL && sound && !(reading->seen & ID_BIT)) {
         struct json_span id = json_scan_find(text, ID);
         if (is_id(id))
             *reading->id = id;
     }
-    wipe_strings(json);
-    cJSON_Delete(json);
     if (!ok)
         triple_wipe(reading->triple);
     return ok;

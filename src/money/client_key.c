@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <nettle/memops.h>
 #include <nettle/sha2.h>
 #include <sodium.h>
 
@@ -75,5 +76,5 @@ bool client_key_read(const char *text, char client_id[CLIENT_ID_MOST + 1],
 }
 
 bool client_key_equal(const struct client_key_hash *a, const struct client_key_hash *b) {
-    return sodium_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+    return memeql_sec(a->bytes, b->bytes, sizeof a->bytes) != 0;
 }

@@ -163,6 +163,11 @@ static struct json_span span(const char *at, const char *end) {
     return (struct json_span){at, (size_t)(end - at)};
 }
 
+bool json_scan_is_object(struct json_span value) {
+    const char *end = value.at + value.size;
+    return is_at(skip_space(value.at, end), end, '{');
+}
+
 bool json_scan_member(struct json_span *rest, struct json_member *member) {
     const char *end = rest->at + rest->size;
     const char *at = skip_space(rest->at, end);

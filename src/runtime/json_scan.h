@@ -25,6 +25,9 @@ struct json_member {
 /* One value by the grammar of RFC 8259, and nothing but white space around it? */
 bool json_scan_strict(const char *text, size_t size);
 
+/* Is the text of a strict value that of an object? */
+bool json_scan_is_object(struct json_span value);
+
 /*
  * The members of an object one by one, in their order. `rest` begins as the text of an object that
  * json_scan_strict found good, and shrinks. False after the last member, and for what is no object.
