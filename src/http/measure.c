@@ -1,7 +1,5 @@
 #include "http/measure.h"
 
-#include <string.h>
-
 #include "http/problem.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -16,33 +14,20 @@
 #define ANSWERS (WORDS * SOURCE_NONE)
 #define ENDINGS (ANSWERS + PROBLEMS)
 
-/* The last one stands for all others. */
-static const struct {
-    const char *method;
-    const char *path;
-    const char *name;
-} routes[] = {
-    {"POST", "/verify", "verify_post"},
-    {"GET", "/verify", "verify_get"},
-    {"GET", "/carrieroperator", "carrieroperator"},
-    {"POST", "/verify/batch", "verify_batch"},
-    {NULL, NULL, "other"},
+static const char *const route_names[ROUTE_NAMES] = {
+    [ROUTE_OTHER] = "other",
+    [ROUTE_VERIFY_POST] = "verify_post",
+    [ROUTE_VERIFY_GET] = "verify_get",
+    [ROUTE_CARRIEROPERATOR] = "carrieroperator",
+    [ROUTE_VERIFY_BATCH] = "verify_batch",
 };
 
-#define ROUTES      ((int)(sizeof routes / sizeof routes[0]))
-#define ROUTE_BATCH 3
-
-_Static_assert(sizeof routes / sizeof routes[0] * ENDINGS <= METRICS_REQUEST_CELLS,
+_Static_assert(ROUTE_NAMES *ENDINGS <= METRICS_REQUEST_CELLS,
                "a client's block has room for every cell");
 _Static_assert(SOURCES == METRICS_SOURCES, "there is a histogram for each source");
 
-static int route_of(const struct request *request) {
-    int index = 0;
-    while (index < ROUTES - 1 &&
-           (request->route == NULL || strcmp(request->route->path, routes[index].path) != 0 ||
-            strcmp(request->route->method, routes[index].method) != 0))
-        index++;
-    return index;
+static enum route_name route_of(const struct request *request) {
+    return request->route != NULL ? request->route->name : ROUTE_OTHER;
 }
 
 void measure_begin(struct request *request) {
@@ -67,9 +52,9 @@ void measure_problem(struct request *request, int problem) {
     request->measure.ending = 1 + ANSWERS + problem;
 }
 
-static void count(struct metrics_row *row, const struct measure *measure, int route) {
+static void count(struct metrics_row *row, const struct measure *measure, enum route_name route) {
     int ending = measure->ending - 1;
-    metrics_count_request(row, measure->client, route * ENDINGS + ending,
+    metrics_count_request(row, measure->client, (int)route * ENDINGS + ending,
                           ending < ANSWERS ? ending % SOURCE_NONE : SOURCE_NONE,
                           metrics_now_ns() - measure->began_ns);
 }
@@ -83,20 +68,20 @@ void measure_end(struct request *request) {
 void measure_batched_answer(struct metrics_row *row, struct measure *measure,
                             const struct verdict *verdict) {
     measure->ending = ending_of(verdict);
-    count(row, measure, ROUTE_BATCH);
+    count(row, measure, ROUTE_VERIFY_BATCH);
 }
 
 void measure_batched_problem(struct metrics_row *row, struct measure *measure, int problem) {
     measure->ending = 1 + ANSWERS + problem;
-    count(row, measure, ROUTE_BATCH);
+    count(row, measure, ROUTE_VERIFY_BATCH);
 }
 
 bool measure_read_cell(int cell, struct measure_labels *labels) {
     int route = cell / ENDINGS;
     int ending = cell % ENDINGS;
-    if (route >= ROUTES)
+    if (route >= ROUTE_NAMES)
         return false;
-    labels->route = routes[route].name;
+    labels->route = route_names[route];
     if (ending >= ANSWERS) {
         labels->result = problem_table[ending - ANSWERS].code;
         labels->source = source_name[SOURCE_NONE];

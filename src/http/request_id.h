@@ -2,8 +2,8 @@
 /*
  * request_id: the names that requests get which bring none of their own.
  *
- * Random, 128 bits, as 32 hexadecimal digits. The system is asked for the bytes of many at once:
- * one call for each would cost a hit more than its look into the cache. One thread.
+ * Random, 128 bits, as 32 hexadecimal digits. The system is asked for a seed only now and then: a
+ * call for each request would cost a hit more than its look into the cache. One thread.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 /* All zero at first. */
 struct request_id_pool {
-    size_t left;
+    size_t left; /* bytes still to be used */
     uint8_t bytes[REQUEST_ID_POOL];
 };
 

@@ -11,6 +11,16 @@
 struct request;
 struct service;
 
+/* How a route is counted and shown in the metrics. */
+enum route_name {
+    ROUTE_OTHER,
+    ROUTE_VERIFY_POST,
+    ROUTE_VERIFY_GET,
+    ROUTE_CARRIEROPERATOR,
+    ROUTE_VERIFY_BATCH,
+    ROUTE_NAMES,
+};
+
 struct route {
     const char *method;
     const char *path; /* NULL ends a table */
@@ -20,6 +30,7 @@ struct route {
     /* Asked before the body is read, where a large one is not to be taken from anybody. False: it
      * was answered. NULL: the handler asks. */
     bool (*admit)(struct request *request, const struct service *service);
+    enum route_name name;
 };
 
 #define ROUTE_ALLOWED_SIZE   64

@@ -24,17 +24,17 @@
 #define UPSTREAM_CREDENTIALS_MOST 64
 
 static const struct route service_routes[] = {
-    {"POST", "/verify", verify_post, 0, NULL},
-    {"POST", "/verify/batch", batch_post, BATCH_BODY_MAX, batch_admit},
-    {"GET", "/verify", verify_get, 0, NULL},
-    {"GET", "/carrieroperator", verify_drop_in, 0, NULL},
-    {"GET", "/healthz", system_healthz, 0, NULL},
-    {"HEAD", "/healthz", system_healthz, 0, NULL},
-    {"GET", "/readyz", system_readyz, 0, NULL},
-    {"HEAD", "/readyz", system_readyz, 0, NULL},
-    {"GET", "/openapi.yaml", system_openapi, 0, NULL},
-    {"HEAD", "/openapi.yaml", system_openapi, 0, NULL},
-    {NULL, NULL, NULL, 0, NULL},
+    {"POST", "/verify", verify_post, 0, NULL, ROUTE_VERIFY_POST},
+    {"GET", "/verify", verify_get, 0, NULL, ROUTE_VERIFY_GET},
+    {"POST", "/verify/batch", batch_post, BATCH_BODY_MAX, batch_admit, ROUTE_VERIFY_BATCH},
+    {"GET", "/carrieroperator", verify_drop_in, 0, NULL, ROUTE_CARRIEROPERATOR},
+    {"GET", "/healthz", system_healthz, 0, NULL, ROUTE_OTHER},
+    {"HEAD", "/healthz", system_healthz, 0, NULL, ROUTE_OTHER},
+    {"GET", "/readyz", system_readyz, 0, NULL, ROUTE_OTHER},
+    {"HEAD", "/readyz", system_readyz, 0, NULL, ROUTE_OTHER},
+    {"GET", "/openapi.yaml", system_openapi, 0, NULL, ROUTE_OTHER},
+    {"HEAD", "/openapi.yaml", system_openapi, 0, NULL, ROUTE_OTHER},
+    {NULL, NULL, NULL, 0, NULL, ROUTE_OTHER},
 };
 
 struct worker {
