@@ -9,9 +9,8 @@ import asking
 from load import PEOPLE, SEED, Load, interleave, questions
 from people import People
 from report import table
-from sandbox_control import Sandbox
 from section_misses import MOST_A_SECOND, PACKAGE_CALLS, SELLER
-from servers import Origin, Redis, Sanyao
+from servers import Origin, Redis, Sanyao, Seller
 
 TITLE = "How cost grows"
 CLIENTS = (1, 10, 100, 1000)
@@ -50,7 +49,7 @@ def measure_clients(bench, sandbox, count, people):
 def clients_told(bench, people):
     rows = []
     for count in CLIENTS:
-        with Sandbox(None, "--number-limit", 0) as sandbox:
+        with Seller(bench, "--number-limit", 0) as sandbox:
             sample, megabytes = measure_clients(bench, sandbox, count, people)
         rows.append((f"{count}", f"{sample.rate:.0f}", f"{US / sample.per_cpu_s:.1f}",
                      f"{sample.p99_us:.0f}", f"{megabytes:.1f}"))
@@ -130,7 +129,7 @@ def row_of(count, kind, sample, redis_us):
 
 def measure_hits(bench, count, people):
     with (
-        Sandbox(None, "--number-limit", 0) as sandbox,
+        Seller(bench, "--number-limit", 0) as sandbox,
         Redis(bench) as redis,
         Fleet(bench, redis, sandbox.url, count, **NO_MEMORY) as fleet,
     ):

@@ -3,8 +3,7 @@
 from load import HEADINGS, PEOPLE, SEED, Load, compare, get_question, questions, ratio, rows_of
 from people import People
 from report import Row, table
-from sandbox_control import Sandbox
-from servers import Bare, NginxCache, Origin, Sanyao, Varnish
+from servers import Bare, NginxCache, Origin, Sanyao, Seller, Varnish
 
 TITLE = "Memory hits"
 CONNECTIONS = (16, 64, 256, 1000)
@@ -27,7 +26,7 @@ def told(title, bench, servers, load):
 
 def measure(bench):
     people = People(SEED).some(PEOPLE)
-    with Sandbox(None) as sandbox, Sanyao(bench, upstream_url=sandbox.url) as sanyao:
+    with Seller(bench) as sandbox, Sanyao(bench, upstream_url=sandbox.url) as sanyao:
         both = Load(bench, questions(people, sanyao.key))
         gets = Load(bench, questions(people, sanyao.key, (get_question,)))
         reply = both.warm(sanyao)

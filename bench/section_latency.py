@@ -5,8 +5,7 @@ import functools
 from load import HEADINGS, PEOPLE, SEED, Load, interleave, questions, rows_of
 from people import People
 from report import Row, table
-from sandbox_control import Sandbox
-from servers import NginxCache, Origin, Sanyao
+from servers import NginxCache, Origin, Sanyao, Seller
 
 TITLE = "Latency of memory hits at half of the peer's top rate"
 CONNECTIONS = 64
@@ -24,7 +23,7 @@ def measure_all(bench, sanyao, nginx, load):
 
 def measure(bench):
     people = People(SEED).some(PEOPLE)
-    with Sandbox(None) as sandbox, Sanyao(bench, upstream_url=sandbox.url) as sanyao:
+    with Seller(bench) as sandbox, Sanyao(bench, upstream_url=sandbox.url) as sanyao:
         load = Load(bench, questions(people, sanyao.key))
         with Origin(bench, load.warm(sanyao)) as origin, NginxCache(bench, origin) as nginx:
             load.warm(nginx)

@@ -6,8 +6,7 @@ import subprocess
 from load import PEOPLE, SEED, Load, interleave, post_question, questions
 from people import People
 from report import Row, table
-from sandbox_control import Sandbox
-from servers import Sanyao
+from servers import Sanyao, Seller
 
 TITLE = "Hits beside a stampede"
 CONNECTIONS = 64
@@ -57,7 +56,7 @@ def run_beside(bench, server, load, people, sandbox):
 def measure(bench):
     people = People(SEED)
     with (
-        Sandbox(None, "--latency-ms", UPSTREAM_MS) as sandbox,
+        Seller(bench, "--latency-ms", UPSTREAM_MS) as sandbox,
         Sanyao(bench, upstream_url=sandbox.url) as sanyao,
     ):
         load = Load(bench, questions(people.some(PEOPLE), sanyao.key))

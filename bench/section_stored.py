@@ -3,8 +3,7 @@
 from load import HEADINGS, PEOPLE, SEED, Load, compare, questions, ratio, rows_of
 from people import People
 from report import Row, table
-from sandbox_control import Sandbox
-from servers import NginxCache, NginxLua, Origin, Redis, Sanyao
+from servers import NginxCache, NginxLua, Origin, Redis, Sanyao, Seller
 
 TITLE = "Stored hits"
 CONNECTIONS = 64
@@ -45,6 +44,6 @@ def measure_sqlite(bench, people, upstream_url):
 
 def measure(bench):
     people = People(SEED).some(PEOPLE)
-    with Sandbox(None, "--number-limit", 0) as sandbox:
+    with Seller(bench, "--number-limit", 0) as sandbox:
         found = [measure_redis(bench, people, sandbox.url), measure_sqlite(bench, people, sandbox.url)]
     return [line for lines, _ in found for line in lines], [row for _, row in found]

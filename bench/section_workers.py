@@ -6,8 +6,7 @@ import functools
 from load import HEADINGS, PEOPLE, SEED, Load, interleave, questions, rows_of
 from people import People
 from report import Row, table
-from sandbox_control import Sandbox
-from servers import Sanyao
+from servers import Sanyao, Seller
 
 TITLE = "Two workers against one"
 CONNECTIONS = 256
@@ -38,7 +37,7 @@ def measure_on(bench, teams, cores):
 def measure_teams(bench, cores, load_cores):
     """cores: for each number of workers, from one."""
     with contextlib.ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox(None, "--number-limit", 0))
+        sandbox = stack.enter_context(Seller(bench, "--number-limit", 0))
         teams = [
             stack.enter_context(Team(bench, workers, of_team, sandbox.url))
             for workers, of_team in enumerate(cores, 1)

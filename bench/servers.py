@@ -7,6 +7,7 @@ waited for until it answers.
 What is asked of each: `name`, `port`, `cpu_s()`, and `is_hit(reply)`.
 """
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -19,7 +20,7 @@ import subprocess
 import asking
 from harness import REPLY_TIMEOUT, Closed, Connection, Server
 from redis_server import RedisServer
-from sandbox_control import wait_until
+from sandbox_control import Sandbox, wait_until
 
 PORTS = range(18300, 18400)
 START_TIMEOUT = 20
@@ -87,6 +88,29 @@ def cores_busy_s(cores):
     return ticks / TICKS_A_SECOND
 
 
+@contextlib.contextmanager
+def on_core(core):
+    """What is started meanwhile inherits it, and all its threads."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(core)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Seller(Sandbox):
+    """The sandbox, on the load's core."""
+
+    def __init__(self, bench, *arguments):
+        super().__init__(None, *arguments)
+        self.core = bench.load_core
+
+    def start(self):
+        with on_core(self.core):
+            return super().start()
+
+
 class Sanyao(Server):
     """With authentication on, metrics counted, and its log at its default, in a file."""
 
@@ -134,15 +158,11 @@ class Redis(RedisServer):
         super().__init__(
             bench.place("redis"), maxmemory_policy="volatile-lru", appendfsync="everysec", **options
         )
-        self.core = int(bench.load_core)
+        self.core = bench.load_core
 
     def run(self, words, settings=""):
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {self.core})  # which its process inherits, and all threads of it
-        try:
+        with on_core(self.core):
             super().run(words, settings)
-        finally:
-            os.sched_setaffinity(0, before)
 
 
 class Peer:
