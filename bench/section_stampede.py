@@ -6,6 +6,7 @@ import subprocess
 from load import PEOPLE, SEED, Load, interleave, post_question, questions
 from people import People
 from report import Row, table
+from sandbox_control import wait_until
 from servers import Sanyao, Seller
 
 TITLE = "Hits beside a stampede"
@@ -15,25 +16,29 @@ CROWD = 1000
 UPSTREAM_MS = 100
 MOST_COLD_A_SECOND = 1000 // UPSTREAM_MS  # all ask the same, and wait for it
 TARGET = 3
+SECONDS_AROUND = 3  # of the crowd: it begins before the hits and ends after them
 
 
 class Stampede:
     """A crowd in which all ask about one new person at once, and when they know, about the next."""
 
-    def __init__(self, bench, server, people):
-        self.bench, self.server, self.people = bench, server, people
+    def __init__(self, bench, server, people, sandbox):
+        self.bench, self.server, self.people, self.sandbox = bench, server, people, sandbox
         self.process = None
 
     def __enter__(self):
-        cold = self.people.some(MOST_COLD_A_SECOND * (self.bench.seconds + 1))
+        seconds = self.bench.seconds + SECONDS_AROUND
+        cold = self.people.some(MOST_COLD_A_SECOND * seconds)
         crowd = [person for person in cold for _ in range(CROWD)]
         load = Load(self.bench, questions(crowd, self.server.key, (post_question,)))
         self.process = subprocess.Popen(
             ["taskset", "-c", self.bench.load_core, "wrk", "-t1", f"-c{CROWD}",
-             f"-d{self.bench.seconds + 1}s", "--timeout", "10s", "-s", "bench/cycle.lua",
+             f"-d{seconds}s", "--timeout", "10s", "-s", "bench/cycle.lua",
              f"http://127.0.0.1:{self.server.port}/", "--", load.path],
             stdout=subprocess.PIPE, text=True,
         )
+        before = self.sandbox.calls()
+        wait_until(lambda: self.sandbox.calls() > before + 1, 10, "all of the crowd")
         return self
 
     def __exit__(self, *_):
@@ -44,10 +49,10 @@ class Stampede:
 
 def run_beside(bench, server, load, people, sandbox):
     """One run of hits, and by how many stampedes it was met: one call each."""
-    before = sandbox.calls()
-    with Stampede(bench, server, people):
+    with Stampede(bench, server, people, sandbox):
+        before = sandbox.calls()
         sample = load.run_steadily(server, CONNECTIONS, RATE, shared=True)
-    met = sandbox.calls() - before
+        met = sandbox.calls() - before
     if not bench.seconds <= met <= MOST_COLD_A_SECOND * (bench.seconds + 1):
         raise SystemExit(f"bench: {met} calls were made in {bench.seconds} s of stampedes")
     return sample

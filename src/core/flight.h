@@ -52,6 +52,7 @@ struct flight {
     char request_id[FLIGHT_REQUEST_SIZE]; /* whose question led its call, for the log */
     char trace_id[FLIGHT_TRACE_SIZE];     /* the same; empty: none */
     bool virtual_operator;                /* is the number of one? */
+    bool nothing_kept;                    /* had the store nothing of it when it was opened? */
     struct waiter *first;                 /* who waits, in order of arrival */
     struct waiter **end;                  /* where the next one is hung on */
     struct waiter *leader;                /* whose question was admitted; NULL once it left */

@@ -95,6 +95,17 @@ static void on_found(struct store_op *op) {
         take_found(waiter);
 }
 
+/* Whoever asks what the store was just asked in vain need not ask it again. */
+static bool join_at_once(struct waiter *waiter) {
+    if (waiter->asker->wish.only_if_cached)
+        return false;
+    struct flight *flight = flight_find(&waiter->verifier->flights, &waiter->digest);
+    if (flight == NULL || !flight->nothing_kept)
+        return false;
+    flight_join(flight, waiter);
+    return true;
+}
+
 /* A caller that wants a new answer has no use for a kept one. */
 static void look_in_store(struct waiter *waiter) {
     if (waiter->asker->wish.no_cache) {
@@ -102,6 +113,9 @@ static void look_in_store(struct waiter *waiter) {
         go_upstream(waiter);
         return;
     }
+    if (join_at_once(waiter))
+        return;
+    waiter->looked = true;
     waiter->find.op.done = on_found;
     waiter->find.triple = waiter->digest;
     waiter->find.number = digest_number(waiter->verifier->parts.key, &waiter->asker->triple);

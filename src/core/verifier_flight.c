@@ -35,6 +35,7 @@ bool flight_open(struct waiter *waiter) {
     flight->triple = waiter->asker->triple;
     flight->number_digest = digest_number(verifier->parts.key, &flight->triple);
     flight->virtual_operator = verifier_is_virtual(verifier, &flight->triple);
+    flight->nothing_kept = waiter->looked && waiter->find.outcome == STORE_MISS;
     flight->end = &flight->first;
     flight->of_provider.index = -1;
     flight->of_credential.index = -1;

@@ -39,6 +39,7 @@ struct waiter {
     uv_timer_t deadline;
     bool timed; /* is `deadline` running? */
     bool finding;
+    bool looked; /* has the store been asked? */
     struct store_find find;
     struct digest digest;
     enum forward forward;

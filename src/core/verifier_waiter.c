@@ -167,6 +167,7 @@ struct waiter *waiter_new(struct verifier *verifier, struct asker *asker,
     waiter->at_once = NULL;
     waiter->timed = false;
     waiter->finding = false;
+    waiter->looked = false;
     waiter->digest = *digest;
     waiter->forward = FORWARD_MISS;
     waiter->refusal = (struct budget_finding){.bound = BUDGET_FITS};

@@ -65,6 +65,53 @@ static void one_question_is_one_call_and_one_bill(void **state) {
     turn_until_idle(house);
 }
 
+static void whoever_comes_while_it_is_asked_needs_no_look_into_the_store(void **state) {
+    struct house *house = *state;
+    struct person leader;
+    struct person follower;
+    ask(house, &leader, FRESHNESS_ANY);
+    turn_until_called(house, 1);
+    ask(house, &follower, FRESHNESS_ANY);
+    seller_answers(&house->upstream, "01");
+    turn_until_answered(house, &leader);
+    assert_true(follower.answered); /* with it: it hung on the call already */
+    assert_true(follower.verdict.collapsed);
+    turn_until_idle(house);
+}
+
+static void what_is_kept_is_served_while_another_one_is_bought(void **state) {
+    struct house *house = *state;
+    struct person fresh;
+    struct person person;
+    struct freshness_wish wish = FRESHNESS_ANY;
+    wish.no_cache = true;
+    pay(house, "01");
+    forget_memory(house);
+    ask(house, &fresh, wish);
+    turn_until_called(house, 2);
+    ask(house, &person, FRESHNESS_ANY);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.source, SOURCE_CACHE);
+    assert_false(fresh.answered);
+    seller_answers(&house->upstream, "02");
+    turn_until_idle(house);
+}
+
+static void only_if_cached_does_not_wait_for_a_call(void **state) {
+    struct house *house = *state;
+    struct person leader;
+    struct person person;
+    struct freshness_wish wish = FRESHNESS_ANY;
+    wish.only_if_cached = true;
+    ask(house, &leader, FRESHNESS_ANY);
+    turn_until_called(house, 1);
+    ask(house, &person, wish);
+    turn_until_answered(house, &person);
+    assert_int_equal(person.verdict.failure, FAILURE_NOT_CACHED);
+    seller_answers(&house->upstream, "01");
+    turn_until_idle(house);
+}
+
 /* More than are told in one turn of the loop. */
 enum { CROWD = 100 };
 
@@ -485,6 +532,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_paid_answer_serves_until_its_time_is_over),
         TEST(one_question_is_one_call_and_one_bill),
+        TEST(whoever_comes_while_it_is_asked_needs_no_look_into_the_store),
+        TEST(what_is_kept_is_served_while_another_one_is_bought),
+        TEST(only_if_cached_does_not_wait_for_a_call),
         TEST(a_crowd_is_told_in_turns),
         TEST(whose_patience_ends_while_a_crowd_is_told_has_the_answer),
         TEST(a_failure_reaches_everyone_and_is_not_kept),
