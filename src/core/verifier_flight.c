@@ -154,7 +154,7 @@ static void give_answer(struct waiter *waiter, const struct flight_served *serve
 }
 
 /* So many are told in one turn of the loop: where a thousand wait, others' hits come between. */
-#define TOLD_AT_ONCE 32
+#define TOLD_AT_ONCE 16
 
 /* Is it done? */
 static bool tell_some(struct flight *flight) {
