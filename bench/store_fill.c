@@ -30,7 +30,6 @@
 #define DAY        86400
 #define SPREAD_S   (20 * DAY) /* over which they came */
 #define KEEP_S     (30 * DAY)
-#define BATCH      100000
 #define PEOPLE_MAX 16800000 /* then ID numbers would repeat */
 
 struct fill {
@@ -161,21 +160,15 @@ static bool write_answer(struct sqlite_books *books, const struct store_settle *
     return books_run(books, BOOKS_KEEP);
 }
 
-static bool write_batch(struct fill *fill, uint64_t first, uint64_t end) {
+/* In one transaction, or every commit would write nearly every page anew. */
+static void write_all(struct fill *fill) {
     struct sqlite_books *books = &fill->books;
     bool written = books_begin(books);
-    for (uint64_t person = first; written && person < end; person++) {
+    for (uint64_t person = 0; written && person < fill->count; person++) {
         struct store_settle settle = make_settle(fill, person);
         written = person < fill->rows ? write_call(books, &settle) : write_answer(books, &settle);
     }
-    return written && books_commit(books);
-}
-
-static void write_all(struct fill *fill) {
-    for (uint64_t first = 0; first < fill->count; first += BATCH) {
-        uint64_t end = first + BATCH < fill->count ? first + BATCH : fill->count;
-        demand(write_batch(fill, first, end), fill->books.trouble);
-    }
+    demand(written && books_commit(books), books->trouble);
 }
 
 /* --- the file --- */
