@@ -14,11 +14,12 @@ import json
 import os
 import statistics
 import subprocess
+import time
 import typing
 import urllib.parse
 
 from harness import Connection
-from servers import TICKS_A_SECOND, core_busy_s
+from servers import TICKS_A_SECOND, cores_busy_s
 
 PEOPLE = 10000
 SEED = 20261128
@@ -41,7 +42,7 @@ class Sample(typing.NamedTuple):
     p50_us: float
     p99_us: float
     busy: float  # seconds of processor time that the server took, for each second
-    load_busy: float  # the load's core, by whatever runs there
+    load_busy: float  # the share of the load's cores that was used, by whatever runs there
     per_cpu_s: float  # requests for each second of the server's processor time
 
 
@@ -109,31 +110,39 @@ class Load:
         self.check(server, replies, server.is_hit)
         return replies[0]
 
-    def run(self, server, connections):
-        """One run of wrk. A failed request spoils it all."""
-        cores = self.bench.load_core
-        cpu_before, load_before = server.cpu_s(), core_busy_s(cores)
-        told = self.run_wrk(server.port, connections, cores)
-        cpu_s, load_s = server.cpu_s() - cpu_before, core_busy_s(cores) - load_before
+    def run(self, server, connections, cores=None):
+        """As much as wrk and the server can do. A failed request spoils it all."""
+        cores = cores or [self.bench.load_core]
+        return self.watch(server, cores, [
+            "wrk", f"-t{len(cores)}", f"-c{connections}", f"-d{self.bench.seconds}s",
+            "--timeout", "10s", "--latency", "-s", "bench/cycle.lua",
+            f"http://127.0.0.1:{server.port}/", "--", self.path,
+        ])
+
+    def run_steadily(self, server, connections, rate):
+        """So many requests a second, whatever the server does (steady.c)."""
+        return self.watch(server, [self.bench.load_core], [
+            "build/release/bench/steady", server.port, self.path, connections, rate, self.bench.seconds,
+        ])
+
+    def watch(self, server, cores, command):
+        cpu_before, busy_before, begin = server.cpu_s(), cores_busy_s(cores), time.monotonic()
+        told = self.told(["taskset", "-c", ",".join(cores), *map(str, command)])
+        cpu_s, busy_s = server.cpu_s() - cpu_before, cores_busy_s(cores) - busy_before
+        load_busy = busy_s / (time.monotonic() - begin) / len(cores)
         if told["errors"]:
             raise SystemExit(f"bench: {server.name}: {told['errors']} failed requests")
-        seconds = told["seconds"]
+        requests, seconds = told["requests"], told["seconds"]
         return Sample(
-            told["requests"], told["requests"] / seconds, told["p50_us"], told["p99_us"],
-            cpu_s / seconds, load_s / seconds, told["requests"] / max(cpu_s, 1 / TICKS_A_SECOND),
+            requests, requests / seconds, told["p50_us"], told["p99_us"], cpu_s / seconds,
+            load_busy, requests / max(cpu_s, 1 / TICKS_A_SECOND),
         )
 
-    def run_wrk(self, port, connections, cores):
-        seconds = self.bench.seconds
-        command = [
-            "taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
-            "--latency", "-s", "bench/cycle.lua", f"http://127.0.0.1:{port}/", "--", self.path,
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds + 60, check=False
-        )
+    def told(self, command):
+        timeout = self.bench.seconds + 60
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         if done.returncode != 0:
-            raise SystemExit(f"bench: wrk failed: {done.stdout}{done.stderr}")
+            raise SystemExit(f"bench: {' '.join(command)}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -52,6 +52,9 @@ def table(headings, rows):
 
 
 def summary(rows):
+    rows = list(rows)
+    if not rows:
+        return []
     return ["| what | against | promised | measured | |", "|---|---|---:|---:|---|",
             *(row.line() for row in rows)]
 
@@ -79,7 +82,8 @@ def circumstances(command):
     return {
         "date": time.strftime("%Y-%m-%d"),
         "command": command,
-        "machine": f"{processor()}, {os.cpu_count()} cores; Linux {platform.release()}; {release()}",
+        "machine": f"{processor()}, {os.cpu_count()} cores (load average before: {os.getloadavg()[0]:.1f});"
+        f" Linux {platform.release()}; {release()}",
         "versions": f"{told('build/release/bin/sanyao', '--version')}"
         f" ({told('git', 'describe', '--always', '--dirty')}); {packages}",
     }
@@ -103,13 +107,17 @@ def kept():
     return results
 
 
-def section(result):
+def details(result):
     made = result["made"]
-    rows = [Row(*row) for row in result["rows"]]
     return [
-        f"## {result['title']}", "", *(summary(rows) + [""] if rows else []), *result["lines"], "",
+        f"## {result['title']}", "", *"\n".join(result["lines"]).strip().split("\n"), "",
         f"{made['date']}, `{made['command']}`; {made['machine']}; {made['versions']}", "",
     ]
+
+
+def alone(result):
+    """What is shown of one section when it has been measured."""
+    return details(result) + summary(Row(*row) for row in result["rows"]) + [""]
 
 
 def write_page():
@@ -125,6 +133,6 @@ def write_page():
         *summary(rows), "",
     ]
     for result in results:
-        lines += section(result)
+        lines += details(result)
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write("\n".join(lines).rstrip() + "\n")

@@ -74,12 +74,17 @@ def cpu_s(root):
     return ticks / TICKS_A_SECOND
 
 
-def core_busy_s(core):
-    """For how long a core has not been idle."""
+def cores_busy_s(cores):
+    """For how long the cores have not been idle, all together."""
+    names = {"cpu" + core for core in cores}
     with open("/proc/stat", encoding="utf-8") as file:
-        fields = next(line.split() for line in file if line.startswith(f"cpu{core} "))
-    user, nice, system, _, _, irq, softirq = map(int, fields[1:8])
-    return (user + nice + system + irq + softirq) / TICKS_A_SECOND
+        lines = [line.split() for line in file]
+    ticks = 0
+    for user, nice, system, _, _, irq, softirq in (
+        map(int, fields[1:8]) for fields in lines if fields[0] in names
+    ):
+        ticks += user + nice + system + irq + softirq
+    return ticks / TICKS_A_SECOND
 
 
 class Sanyao(Server):
@@ -95,17 +100,21 @@ class Sanyao(Server):
             **settings,
         }
         super().__init__(bench.place(directory), redis=redis, **settings)
-        self.cores = cores or bench.server_core
+        self.cores = cores or [bench.server_core]
         self.key = None
 
     def arguments(self):
-        return ["taskset", "-c", self.cores, *super().arguments()]
+        return ["taskset", "-c", ",".join(self.cores), *super().arguments()]
 
     def start(self):
         super().start()
-        self.wait_until_ready()
         words = ("client", "add", "bench", "--name", "Bench", "--daily", DAILY_CALLS)
-        self.key = asking.told(self, *words)["key"]
+        try:
+            self.wait_until_ready()
+            self.key = asking.told(self, *words)["key"]
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def buy(self, calls):
@@ -178,9 +187,13 @@ class Peer:
                 ["taskset", "-c", self.core, *self.command()], stdin=subprocess.PIPE, stdout=log,
                 stderr=log,
             )
-        with self.process.stdin as stdin:
-            stdin.write(self.given())
-        wait_until(self.answers, START_TIMEOUT, f"the start of {self.name}")
+        try:
+            with self.process.stdin as stdin:
+                stdin.write(self.given())
+            wait_until(self.answers, START_TIMEOUT, f"the start of {self.name}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -407,8 +420,7 @@ class Varnish(Peer):
         return [
             program("varnishd"), "-F", "-j", "none", "-n", os.path.join(self.directory, "work"),
             "-a", f"127.0.0.1:{self.port}", "-f", path, "-s", "default,256m",
-            "-p", "thread_pools=1", "-p", "thread_pool_min=100",
-            "-p", "vcc_allow_inline_c=off",
+            "-p", "thread_pools=1",
         ]
 
     def is_hit(self, reply):
