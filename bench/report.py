@@ -23,6 +23,7 @@ class Row(typing.NamedTuple):
     target: float
     measured: float
     at_most: bool = False
+    unit: str = "x"
 
     @property
     def reached(self):
@@ -31,7 +32,8 @@ class Row(typing.NamedTuple):
     def line(self):
         bound = "at most" if self.at_most else "at least"
         return table_line(
-            self.what, self.against, f"{bound} {self.target:g}x", f"{self.measured:.2f}x",
+            self.what, self.against, f"{bound} {self.target:g}{self.unit}",
+            f"{self.measured:.2f}{self.unit}",
             "reached" if self.reached else "**not reached**",
         )
 

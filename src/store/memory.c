@@ -5,6 +5,10 @@
 
 #define FIRST_ROOM 64
 
+/* An ordinary answer takes 26 bytes, and an entry so 48: one without a value, and a piece of the
+ * heap for that, take 80. */
+#define VALUE_ROOM 29
+
 /*
  * The entries lie side by side, round which the hand goes; an index with open addressing, at most
  * half full, finds them. They are kept apart on purpose: a hand that goes round the hash table
@@ -12,10 +16,12 @@
  */
 struct entry {
     struct digest triple;
-    uint8_t *value;
+    uint8_t value[VALUE_ROOM]; /* a longer one: where it lies */
+    bool used;                 /* since the hand passed */
     uint16_t size;
-    bool used; /* since the hand passed */
 };
+
+_Static_assert(sizeof(struct entry) == 48, "no gaps");
 
 struct memory {
     struct entry *entries;
@@ -26,6 +32,37 @@ struct memory {
     uint32_t *index; /* of an entry, plus one; 0: nothing here */
     size_t mask;     /* the index's size, a power of two, less one */
 };
+
+/* --- an entry's value --- */
+
+static uint8_t *value_elsewhere(const struct entry *entry) {
+    uint8_t *value;
+    memcpy(&value, entry->value, sizeof value);
+    return value;
+}
+
+static const uint8_t *value_of(const struct entry *entry) {
+    return entry->size > VALUE_ROOM ? value_elsewhere(entry) : entry->value;
+}
+
+static void free_value(struct entry *entry) {
+    if (entry->size > VALUE_ROOM)
+        free(value_elsewhere(entry));
+}
+
+/* False when memory is out. */
+static bool set_value(struct entry *entry, const uint8_t *bytes, size_t size) {
+    uint8_t *value = size > VALUE_ROOM ? malloc(size) : entry->value;
+    if (!value)
+        return false;
+    memcpy(value, bytes, size);
+    if (size > VALUE_ROOM)
+        memcpy(entry->value, &value, sizeof value);
+    entry->size = (uint16_t)size;
+    return true;
+}
+
+/* --- finding it --- */
 
 static size_t index_size(size_t room) {
     size_t size = 2 * FIRST_ROOM;
@@ -99,7 +136,7 @@ struct memory *memory_new(size_t entries) {
 
 void memory_free(struct memory *memory) {
     for (size_t i = 0; i < memory->count; i++)
-        free(memory->entries[i].value);
+        free_value(&memory->entries[i]);
     free(memory->entries);
     free(memory->index);
     free(memory);
@@ -107,7 +144,7 @@ void memory_free(struct memory *memory) {
 
 static void leave(struct memory *memory, size_t place) {
     struct entry *entry = entry_at(memory, place);
-    free(entry->value);
+    free_value(entry);
     vacate(memory, place);
     /* The last one closes the row. */
     struct entry *last = &memory->entries[--memory->count];
@@ -144,7 +181,7 @@ static void enter(struct memory *memory, const struct entry *entry) {
     } else {
         slot = pick_victim(memory);
         vacate(memory, seek(memory, &slot->triple));
-        free(slot->value);
+        free_value(slot);
     }
     memory->index[seek(memory, &entry->triple)] = (uint32_t)(slot - memory->entries + 1);
     *slot = *entry;
@@ -155,23 +192,20 @@ void memory_put(struct memory *memory, const struct digest *triple, const struct
         return;
     uint8_t bytes[ANSWER_ENCODED_MAX];
     size_t size = answer_encode(answer, bytes);
-    uint8_t *value = malloc(size);
-    if (!value) {
+    struct entry entry = {.triple = *triple};
+    if (!set_value(&entry, bytes, size)) {
         memory_drop(memory, triple);
         return;
     }
-    memcpy(value, bytes, size);
-
     size_t place = seek(memory, triple);
     if (!memory->index[place]) {
-        struct entry entry = {.triple = *triple, .value = value, .size = (uint16_t)size};
         enter(memory, &entry);
         return;
     }
-    struct entry *entry = entry_at(memory, place);
-    free(entry->value);
-    entry->value = value;
-    entry->size = (uint16_t)size;
+    struct entry *former = entry_at(memory, place);
+    entry.used = former->used;
+    free_value(former);
+    *former = entry;
 }
 
 bool memory_get(struct memory *memory, const struct digest *triple, struct answer *answer) {
@@ -180,7 +214,7 @@ bool memory_get(struct memory *memory, const struct digest *triple, struct answe
         return false;
     struct entry *entry = entry_at(memory, place);
     entry->used = true;
-    return answer_decode(entry->value, entry->size, answer);
+    return answer_decode(value_of(entry), entry->size, answer);
 }
 
 void memory_drop(struct memory *memory, const struct digest *triple) {
@@ -191,7 +225,7 @@ void memory_drop(struct memory *memory, const struct digest *triple) {
 
 void memory_drop_all(struct memory *memory) {
     for (size_t i = 0; i < memory->count; i++)
-        free(memory->entries[i].value);
+        free_value(&memory->entries[i]);
     memory->count = 0;
     memset(memory->index, 0, (memory->mask + 1) * sizeof *memory->index);
 }

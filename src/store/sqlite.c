@@ -2,6 +2,7 @@
  * sqlite: the embedded store. One file, one thread that writes it (sqlite_thread), and for each
  * client a connection that reads it on the client's own thread, in a few microseconds.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "store/sqlite_file.h"
 #include "store/sqlite_records.h"
 #include "store/sqlite_thread.h"
+#include "store/sqlite_view.h"
 #include "store/sqlite_writer.h"
 
 #define SCHEME "sqlite:"
@@ -38,6 +40,7 @@ static const struct sqlite_kind store_file = {
 struct sqlite_store {
     struct store store;
     struct sqlite_file file;
+    struct sqlite_commits commits;
     struct sqlite_writer writer;
     struct mailroom room;
     struct sqlite_thread thread;
@@ -47,9 +50,11 @@ struct sqlite_client {
     struct mailbox box;
     struct sqlite_store *store;
     sqlite3 *db;
+    struct sqlite_view view;
     sqlite3_stmt *find;
     sqlite3_stmt *page;
     struct records_reader records;
+    int handles; /* that libuv has yet to let go of */
 };
 
 /* What was built before it is taken down again when a step fails. */
@@ -59,6 +64,7 @@ static bool start(struct sqlite_store *store, const char *path, const struct clo
         return complain(complaint, "store.url: \"" SCHEME "\" needs a path behind it");
     if (!sqlite_file_open(&store->file, &store_file, path, complaint))
         return false;
+    sqlite_commits_watch(&store->commits, store->file.db);
     if (sqlite_writer_open(&store->writer, store->file.db, clock, complaint)) {
         if (!mailroom_init(&store->room)) {
             complain(complaint, "store: no resources for a mutex");
@@ -110,6 +116,7 @@ static void sqlite_poke(struct store *base) {
 }
 
 static void close_reader(struct sqlite_client *client) {
+    sqlite_view_close(&client->view);
     sqlite3_finalize(client->find);
     sqlite3_finalize(client->page);
     records_reader_close(&client->records);
@@ -122,7 +129,8 @@ static bool open_reader(struct sqlite_client *client, struct complaint *complain
         return false;
     client->find = books_prepare_find(client->db);
     client->page = client->find ? books_prepare_page(client->db) : NULL;
-    if (client->page && records_reader_open(&client->records, client->db))
+    if (client->page && records_reader_open(&client->records, client->db) &&
+        sqlite_view_open(&client->view, client->db, &client->store->commits))
         return true;
     complain(complaint, "store: cannot read the store: %s", sqlite3_errmsg(client->db));
     close_reader(client);
@@ -139,8 +147,10 @@ static struct store_client *sqlite_attach(struct store *base, uv_loop_t *loop,
     }
     client->store = (struct sqlite_store *)base;
     if (open_reader(client, complaint)) {
-        if (mailroom_add(&client->store->room, &client->box, loop, changed, arg))
+        if (mailroom_add(&client->store->room, &client->box, loop, changed, arg)) {
+            sqlite_view_join(&client->view, loop);
             return &client->box.client;
+        }
         complain(complaint, "store: no resources for a wake-up across threads");
         close_reader(client);
     }
@@ -148,18 +158,31 @@ static struct store_client *sqlite_attach(struct store *base, uv_loop_t *loop,
     return NULL;
 }
 
+static void let_go(struct sqlite_client *client) {
+    if (--client->handles == 0)
+        free(client);
+}
+
 static void on_gone(struct mailbox *box) {
-    free((struct sqlite_client *)box);
+    let_go((struct sqlite_client *)box);
+}
+
+static void on_view_gone(uv_handle_t *turn) {
+    struct sqlite_view *view = turn->data;
+    let_go((struct sqlite_client *)((char *)view - offsetof(struct sqlite_client, view)));
 }
 
 static void sqlite_detach(struct store_client *base) {
     struct sqlite_client *client = (struct sqlite_client *)base;
     close_reader(client);
+    client->handles = 2;
+    sqlite_view_leave(&client->view, on_view_gone);
     mailroom_remove(&client->box, on_gone);
 }
 
 static enum store_outcome sqlite_find(struct store_client *base, struct store_find *find) {
     struct sqlite_client *client = (struct sqlite_client *)base;
+    sqlite_view_look(&client->view);
     find->outcome = books_find_with(client->find, &find->triple, &find->answer);
     return find->outcome;
 }
@@ -182,24 +205,28 @@ static void tell_later(struct sqlite_client *client, struct store_op *op) {
 
 static void sqlite_read_page(struct store_client *base, struct store_page *page) {
     struct sqlite_client *client = (struct sqlite_client *)base;
+    sqlite_view_end(&client->view);
     books_page_with(client->page, page);
     tell_later(client, &page->op);
 }
 
 static void sqlite_read_documents(struct store_client *base, struct store_read_documents *read) {
     struct sqlite_client *client = (struct sqlite_client *)base;
+    sqlite_view_end(&client->view);
     records_read_documents(&client->records, read);
     tell_later(client, &read->op);
 }
 
 static void sqlite_read_audit(struct store_client *base, struct store_read_audit *read) {
     struct sqlite_client *client = (struct sqlite_client *)base;
+    sqlite_view_end(&client->view);
     records_read_audit(&client->records, read);
     tell_later(client, &read->op);
 }
 
 static void sqlite_read_counters(struct store_client *base, struct store_read_counters *read) {
     struct sqlite_client *client = (struct sqlite_client *)base;
+    sqlite_view_end(&client->view);
     records_read_counters(&client->records, read);
     tell_later(client, &read->op);
 }

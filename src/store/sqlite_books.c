@@ -13,6 +13,9 @@
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
+/* Behind every number that begins as the ledger's. */
+#define NUMBERS_END "CAST(ledger.number || x'ffffffffffffffffff' AS BLOB)"
+
 /* Does the row count as a call of its package and client (store/records.h)? */
 #define COUNTS "(state IN ('reserved', 'unknown') OR (state = 'settled' AND billed = 1))"
 
@@ -61,11 +64,15 @@ static const char *const sql[BOOKS_STATEMENTS] = {
     [BOOKS_SWEEP_OWNERS] = "DELETE FROM owners WHERE number IN (SELECT number FROM owners "
                            "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
     [BOOKS_FUTURE] = "SELECT EXISTS (SELECT 1 FROM ledger WHERE id > ?1)",
-    [BOOKS_AHEAD] = "SELECT triple, value, retain_until FROM answers WHERE checked_at > ?1",
+    [BOOKS_AHEAD] = "SELECT triple, value, retain_until FROM ledger CROSS JOIN answers "
+                    "INDEXED BY answers_by_number ON answers.number > ledger.number "
+                    "AND answers.number < " NUMBERS_END " WHERE id > ?2 AND checked_at > ?1",
     [BOOKS_MEND] = "UPDATE answers SET checked_at = ?2, retain_until = ?3, value = ?4 "
                    "WHERE triple = ?1",
     [BOOKS_MEND_OWNERS] = "UPDATE owners SET expires_at = expires_at - checked_at + ?1, "
-                          "checked_at = ?1 WHERE checked_at > ?2",
+                          "checked_at = ?1 WHERE number IN (SELECT owners.number FROM ledger "
+                          "CROSS JOIN owners ON owners.number > ledger.number "
+                          "AND owners.number < " NUMBERS_END " WHERE id > ?3 AND checked_at > ?2)",
     [BOOKS_UNCOUNTED] = "SELECT value FROM counters WHERE scope = '' AND name = 'uncounted'",
     [BOOKS_COUNT_PACKAGES] = "INSERT INTO counters (scope, name, value) SELECT 'package', package, "
                              "count(*) FROM ledger WHERE " COUNTS " AND package IS NOT NULL "
@@ -341,7 +348,8 @@ int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most) {
 
 /* --- what seems to be of the future --- */
 
-#define AHEAD_S 60 /* clocks that are set well differ by less */
+#define AHEAD_S        60  /* clocks that are set well differ by less */
+#define LONGEST_CALL_S 900 /* an answer is younger than its call's id, by less than this */
 
 static bool mend_one(struct sqlite_books *books, sqlite3_stmt *ahead, int64_t unix_s) {
     sqlite3_stmt *mend = books->statements[BOOKS_MEND];
@@ -363,23 +371,43 @@ static bool mend_one(struct sqlite_books *books, sqlite3_stmt *ahead, int64_t un
     return done;
 }
 
-/* A row that is changed while it is read is not met again: it is not ahead any more. */
+/* Before the first call whose answer may be ahead. */
+static struct ledger_id bound_of_ahead(int64_t unix_s) {
+    return ledger_id_bound((unix_s + AHEAD_S - LONGEST_CALL_S) * 1000);
+}
+
+/* Looks at the calls of the future, and at what is kept of their numbers: of them there are few,
+ * and of answers there may be millions. A row that is changed while it is read is not met again: it
+ * is not ahead any more. */
 static int64_t mend_answers(struct sqlite_books *books, int64_t unix_s) {
     sqlite3_stmt *ahead = books->statements[BOOKS_AHEAD];
+    const struct ledger_id bound = bound_of_ahead(unix_s);
     int64_t count = 0;
     int code;
     sqlite3_bind_int64(ahead, 1, unix_s + AHEAD_S);
+    bind_bytes(ahead, 2, bound.bytes, sizeof bound.bytes);
     while ((code = sqlite3_step(ahead)) == SQLITE_ROW && mend_one(books, ahead, unix_s))
         count++;
     if (code != SQLITE_DONE)
         note_trouble(books);
     sqlite3_reset(ahead);
+    sqlite3_clear_bindings(ahead);
     return code == SQLITE_DONE ? count : -1;
 }
 
+static bool mend_owners(struct sqlite_books *books, int64_t unix_s) {
+    sqlite3_stmt *owners = books->statements[BOOKS_MEND_OWNERS];
+    const struct ledger_id bound = bound_of_ahead(unix_s);
+    sqlite3_bind_int64(owners, 1, unix_s);
+    sqlite3_bind_int64(owners, 2, unix_s + AHEAD_S);
+    bind_bytes(owners, 3, bound.bytes, sizeof bound.bytes);
+    bool done = books_run(books, BOOKS_MEND_OWNERS);
+    sqlite3_clear_bindings(owners);
+    return done;
+}
+
 /* All that is kept came by a call, and the last call is found at once: where it is not of the
- * future, nothing is, and millions of answers need not be looked at. True also when it cannot be
- * read. */
+ * future, nothing is. True also when it cannot be read. */
 static bool has_future_calls(struct sqlite_books *books, int64_t unix_s) {
     sqlite3_stmt *future = books->statements[BOOKS_FUTURE];
     const struct ledger_id bound = ledger_id_bound((unix_s + AHEAD_S) * 1000);
@@ -392,13 +420,10 @@ static bool has_future_calls(struct sqlite_books *books, int64_t unix_s) {
 int64_t books_mend_future(struct sqlite_books *books, int64_t unix_s) {
     if (!has_future_calls(books, unix_s))
         return 0;
-    sqlite3_stmt *owners = books->statements[BOOKS_MEND_OWNERS];
-    sqlite3_bind_int64(owners, 1, unix_s);
-    sqlite3_bind_int64(owners, 2, unix_s + AHEAD_S);
     if (!books_begin(books))
         return -1;
     int64_t count = mend_answers(books, unix_s);
-    if (count >= 0 && books_run(books, BOOKS_MEND_OWNERS) && books_commit(books))
+    if (count >= 0 && mend_owners(books, unix_s) && books_commit(books))
         return count;
     books_rollback(books);
     return -1;

@@ -115,9 +115,8 @@ int books_sweep(struct sqlite_books *books, int64_t unix_ms, int most);
 /*
  * Answers and owners that seem to be of the future: either the clock was ahead when they came, or
  * it is behind now. They are taken for just checked, so that none is fresh for longer than it was
- * meant to be. Looks at every answer where a
- * call is of the future: for when the clock may have changed. In a transaction of its
- * own. Returns how many answers, -1 when it failed.
+ * meant to be. Looks at what is kept of the numbers of calls that are of the future: for when the
+ * clock may have changed. In a transaction of its own. Returns how many answers, -1 when it failed.
  */
 int64_t books_mend_future(struct sqlite_books *books, int64_t unix_s);
 

@@ -58,7 +58,7 @@ static void set_clock(struct scene *scene, int64_t by_s) {
 }
 
 /* Somebody of a number, with the answer as it was; the number's window holds one call a day. */
-static void call_once(struct scene *scene, const struct digest *triple) {
+static void call_slowly(struct scene *scene, const struct digest *triple, int64_t for_s) {
     struct rig_admit asked;
     struct rig_settle end;
     int64_t now_s = clock_unix_ms(&scene->clock.clock) / 1000;
@@ -67,8 +67,13 @@ static void call_once(struct scene *scene, const struct digest *triple) {
     asked.admit.limit = (struct store_number_limit){1, DAY_S * 1000};
     rig_submit(&scene->rig, 0, &asked);
     rig_expect(&scene->rig, &asked, STORE_LEAD);
-    rig_end(&end, &asked, rig_answer("01", now_s));
+    set_clock(scene, for_s);
+    rig_end(&end, &asked, rig_answer("01", now_s + for_s));
     rig_settle(&scene->rig, 0, &end, STORE_DONE);
+}
+
+static void call_once(struct scene *scene, const struct digest *triple) {
+    call_slowly(scene, triple, 0);
 }
 
 static void expect_closed(struct scene *scene, const struct digest *triple, int64_t for_s) {
@@ -104,6 +109,28 @@ static void an_answer_of_the_future_is_taken_for_just_checked_at_the_start(void 
     open_scene(scene);
     assert_int_equal(rig_find(&scene->rig, 0, &triple, &answer), STORE_HIT);
     assert_int_equal(answer.checked_at, START_S - DAY_S);
+    rig_close(&scene->rig);
+}
+
+/* By its id the slow call is not of the future; its answer is. */
+static void so_is_one_whose_call_began_before(void **state) {
+    struct scene *scene = *state;
+    struct digest triples[3] = {rig_digest(), rig_digest(), rig_digest()};
+    struct answer answer;
+    open_scene(scene);
+    call_once(scene, &triples[0]);
+    set_clock(scene, 700);
+    call_slowly(scene, &triples[1], 600);
+    call_once(scene, &triples[2]);
+    rig_close(&scene->rig);
+    set_clock(scene, -600);
+    open_scene(scene);
+    assert_int_equal(rig_find(&scene->rig, 0, &triples[0], &answer), STORE_HIT);
+    assert_int_equal(answer.checked_at, START_S);
+    assert_int_equal(rig_find(&scene->rig, 0, &triples[1], &answer), STORE_HIT);
+    assert_int_equal(answer.checked_at, START_S + 700);
+    assert_int_equal(rig_find(&scene->rig, 0, &triples[2], &answer), STORE_HIT);
+    assert_int_equal(answer.checked_at, START_S + 700);
     rig_close(&scene->rig);
 }
 
@@ -166,6 +193,7 @@ int main(void) {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         SCENE(an_answer_of_the_future_is_taken_for_just_checked_at_the_start),
+        SCENE(so_is_one_whose_call_began_before),
         SCENE(an_answer_of_a_minute_ahead_stays_as_it_is),
         SCENE(a_clock_that_is_set_back_later_is_noticed),
         SCENE(a_clock_that_was_ahead_for_a_start_has_swept_nothing),
