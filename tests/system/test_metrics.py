@@ -360,8 +360,10 @@ def test_the_store_is_timed_by_what_it_does(start, sandbox, people):
     read_all([leader, *followers], person)
     found = scrape(server)
     name = "sanyao_store_duration_seconds_count"
-    for op, count in (("find", 5), ("admit", 1), ("settle", 1)):
-        assert found.one(name, op=op) == count
+    for op in ("admit", "settle"):
+        assert found.one(name, op=op) == 1
+    # Whoever asks the worker that is asking already needs no look into the store.
+    assert 1 <= found.one(name, op="find") <= 5
     # On another worker a question waits for the leader, which says nothing of the store.
     assert sum(found.of(name, op="follow").values()) <= 1
 
