@@ -487,7 +487,7 @@ static void whoever_was_parked_is_told_the_reason_of_now(void **state) {
     house->directory.snapshot.plan->version = 7;
     ask(house, &person, FRESHNESS_ANY);
     while (house->directory.directory.pokes == 0)
-        uv_run(&house->loop, UV_RUN_ONCE);
+        turn(house);
     new_plan(&house->directory);
     house->directory.snapshot.no_plan = FAILURE_UPSTREAM_REFUSED_CREDENTIAL;
     verifier_directory_changed(house->verifier);
@@ -502,7 +502,7 @@ static void an_outdated_plan_is_made_anew(void **state) {
     house->directory.snapshot.plan->version = 7;
     ask(house, &person, FRESHNESS_ANY);
     while (house->directory.directory.pokes == 0)
-        uv_run(&house->loop, UV_RUN_ONCE);
+        turn(house);
     assert_int_equal(house->upstream.count, 0);
     house->directory.snapshot.plan->version = 0;
     verifier_directory_changed(house->verifier);
