@@ -7,8 +7,8 @@
 
 #include "http/request.h"
 
-/* As many as are in hand at once where none waits; the others go. */
-#define SPARES_MOST 16
+/* Some 4 KB each. Where none waits for the store, one or two are in use at once. */
+#define SPARES_MOST 256
 
 struct request *request_pool_take(struct request_pool *pool) {
     struct request *request = pool->spare;

@@ -20,7 +20,7 @@
 
 /* After so many commands it is written without waiting for the turn's end: the server has something
  * to do while we go on. */
-#define WRITTEN_AT_ONCE 16
+#define WRITTEN_AT_ONCE 32
 
 #define LENGTH_SIZE 24 /* of "$123\r\n" */
 
