@@ -86,10 +86,14 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg) {
 /* Before anything is asked on a kept connection nothing may come: the end of the connection, or a
  * reply to no question, which would be taken for the answer to this one. libcurl 7.88 sees the
  * former only, and both only when it takes the connection. */
-static bool has_unasked_bytes(const struct transfer *transfer, int local_port) {
+static bool is_clean(const struct transfer *transfer, int local_port) {
+    struct sockets *sockets = &transfer->upstream->sockets;
     long connects = 1;
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-    return connects == 0 && sockets_have_input(&transfer->upstream->sockets, local_port);
+    if (connects == 0)
+        return !sockets_have_input(sockets, local_port);
+    sockets_note_connected(sockets, local_port);
+    return true;
 }
 
 /* Runs before every sending, libcurl's own second one on a dead connection included. */
@@ -99,7 +103,7 @@ static int on_before_sending(void *arg, char *remote_ip, char *local_ip, int rem
     (void)local_ip;
     (void)remote_port;
     struct transfer *transfer = arg;
-    if (transfer->sendings == 0 && has_unasked_bytes(transfer, local_port)) {
+    if (transfer->sendings == 0 && !is_clean(transfer, local_port)) {
         transfer->stale = true;
         return CURL_PREREQFUNC_ABORT;
     }

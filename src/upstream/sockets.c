@@ -10,76 +10,57 @@ struct watched_socket {
     uv_poll_t poll;
     struct sockets *sockets;
     curl_socket_t fd;
-    bool ours;      /* opened here, and closed here by libcurl's wish */
-    bool polled;    /* is `poll` a handle of the loop's? */
-    int wanted;     /* UV_READABLE and so on: what libcurl waits for; 0: nothing */
-    int watched;    /* what libuv looks for; 0: nothing */
-    int local_port; /* 0: not known yet */
+    int wanted;  /* UV_READABLE and so on: what libcurl waits for; 0: nothing */
+    int watched; /* what libuv looks for; 0: nothing */
 };
 
 /* --- the list --- */
+
+static struct sockets_entry *find(const struct sockets *sockets, curl_socket_t fd) {
+    for (int i = 0; i < sockets->count; i++) {
+        if (sockets->entries[i].fd == fd)
+            return &sockets->entries[i];
+    }
+    return NULL;
+}
 
 static bool make_room(struct sockets *sockets) {
     if (sockets->count < sockets->room)
         return true;
     int room = sockets->room > 0 ? sockets->room * 2 : 16;
-    struct watched_socket **list = realloc(sockets->list, (size_t)room * sizeof *list);
-    if (list == NULL)
+    struct sockets_entry *entries =
+        realloc(sockets->entries, (size_t)room * sizeof sockets->entries[0]);
+    if (entries == NULL)
         return false;
-    sockets->list = list;
+    sockets->entries = entries;
     sockets->room = room;
     return true;
 }
 
-/* NULL: no memory. */
-static struct watched_socket *add(struct sockets *sockets, curl_socket_t fd, bool ours) {
-    struct watched_socket *added = make_room(sockets) ? calloc(1, sizeof *added) : NULL;
-    if (added == NULL)
-        return NULL;
-    added->sockets = sockets;
-    added->fd = fd;
-    added->ours = ours;
-    sockets->list[sockets->count++] = added;
-    return added;
-}
-
-static int place_of(const struct sockets *sockets, curl_socket_t fd) {
-    int place = 0;
-    while (place < sockets->count && sockets->list[place]->fd != fd)
-        place++;
-    return place;
-}
-
-static void on_poll_closed(uv_handle_t *handle) {
-    struct watched_socket *socket = handle->data;
-    struct sockets *sockets = socket->sockets;
-    free(socket);
-    sockets->handles--;
-    sockets->closed(sockets->arg);
-}
-
-static void drop(struct sockets *sockets, curl_socket_t fd) {
-    int place = place_of(sockets, fd);
-    if (place == sockets->count)
-        return;
-    struct watched_socket *socket = sockets->list[place];
-    sockets->list[place] = sockets->list[--sockets->count];
-    if (socket->polled)
-        uv_close((uv_handle_t *)&socket->poll, on_poll_closed);
-    else
-        free(socket);
+static void remove_entry(struct sockets *sockets, curl_socket_t fd) {
+    struct sockets_entry *entry = find(sockets, fd);
+    if (entry != NULL)
+        *entry = sockets->entries[--sockets->count];
 }
 
 /* --- on the loop --- */
 
+static void on_closed(uv_handle_t *handle) {
+    struct watched_socket *watched = handle->data;
+    struct sockets *sockets = watched->sockets;
+    free(watched);
+    sockets->handles--;
+    sockets->closed(sockets->arg);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events) {
-    struct watched_socket *socket = poll->data;
+    struct watched_socket *watched = poll->data;
     int flags = 0;
-    if (status < 0 || socket->wanted == 0) {
+    if (status < 0 || watched->wanted == 0) {
         uv_poll_stop(poll);
-        socket->watched = 0;
+        watched->watched = 0;
     }
-    if (socket->wanted == 0)
+    if (watched->wanted == 0)
         return;
     if (status < 0)
         flags = CURL_CSELECT_ERR;
@@ -87,55 +68,69 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    socket->sockets->ready(socket->sockets->arg, socket->fd, flags);
+    watched->sockets->ready(watched->sockets->arg, watched->fd, flags);
 }
 
-static bool begin_polling(struct watched_socket *socket) {
-    if (uv_poll_init(socket->sockets->loop, &socket->poll, socket->fd) != 0)
-        return false;
-    socket->poll.data = socket;
-    socket->polled = true;
-    socket->sockets->handles++;
-    return true;
+/* NULL: no memory, or libuv cannot watch it. */
+static struct watched_socket *begin(struct sockets *sockets, curl_socket_t fd) {
+    struct watched_socket *watched = calloc(1, sizeof *watched);
+    if (watched == NULL)
+        return NULL;
+    if (uv_poll_init(sockets->loop, &watched->poll, fd) != 0) {
+        free(watched);
+        return NULL;
+    }
+    watched->poll.data = watched;
+    watched->sockets = sockets;
+    watched->fd = fd;
+    sockets->handles++;
+    return watched;
 }
 
-static void watch(struct watched_socket *socket) {
-    if (socket->watched == socket->wanted || (!socket->polled && !begin_polling(socket)))
+static void watch(struct watched_socket *watched, int wanted) {
+    watched->wanted = wanted;
+    if (watched->watched == wanted)
         return;
-    bool started = uv_poll_start(&socket->poll, socket->wanted, on_ready) == 0;
-    socket->watched = started ? socket->wanted : 0;
+    bool started = uv_poll_start(&watched->poll, wanted, on_ready) == 0;
+    watched->watched = started ? wanted : 0;
 }
 
-/* The sockets by which the resolver's threads report are opened and closed by libcurl itself. */
-static void forget(struct watched_socket *socket) {
-    socket->wanted = 0;
-    if (!socket->ours)
-        drop(socket->sockets, socket->fd);
+/* One that is not connected yet may be closed already, without a word, and its number be another
+ * one's; so may one of those by which the resolver's threads report, which are in no list. */
+static void stop(struct watched_socket *watched, struct sockets_entry *entry) {
+    if (entry != NULL && entry->connected) {
+        watched->wanted = 0;
+        return;
+    }
+    uv_close((uv_handle_t *)&watched->poll, on_closed);
+    if (entry != NULL)
+        entry->watched = NULL;
 }
 
 /* Returning -1 would abort every transfer (libcurl's documentation), so a socket that cannot be
  * watched is left to its transfer's own timeout. */
-int sockets_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned) {
+int sockets_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
     (void)easy;
     struct sockets *sockets = arg;
-    struct watched_socket *socket = assigned;
-    int place = socket == NULL ? place_of(sockets, fd) : 0;
-    if (socket == NULL && place < sockets->count)
-        socket = sockets->list[place];
+    struct sockets_entry *entry = find(sockets, fd);
+    struct watched_socket *watched = known;
+    if (watched == NULL && entry != NULL)
+        watched = entry->watched;
     if (what == CURL_POLL_REMOVE) {
-        if (socket != NULL)
-            forget(socket);
+        if (watched != NULL)
+            stop(watched, entry);
         return 0;
     }
-    if (socket == NULL)
-        socket = add(sockets, fd, false);
-    if (socket == NULL)
+    if (watched == NULL)
+        watched = begin(sockets, fd);
+    if (watched == NULL)
         return 0;
-    socket->wanted =
-        (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    watch(socket);
-    if (assigned == NULL)
-        curl_multi_assign(sockets->multi, fd, socket);
+    if (entry != NULL)
+        entry->watched = watched;
+    if (known == NULL)
+        curl_multi_assign(sockets->multi, fd, watched);
+    watch(watched,
+          (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
     return 0;
 }
 
@@ -143,20 +138,26 @@ int sockets_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *assig
 
 curl_socket_t sockets_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct sockets *sockets = arg;
-    if (purpose != CURLSOCKTYPE_IPCXN)
+    if (purpose != CURLSOCKTYPE_IPCXN || !make_room(sockets))
         return CURL_SOCKET_BAD;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0 && add(sockets, fd, true) == NULL) {
-        close(fd);
-        return CURL_SOCKET_BAD;
-    }
+    if (fd < 0)
+        return fd;
+    remove_entry(sockets, fd); /* of one that was closed without a word */
+    sockets->entries[sockets->count++] = (struct sockets_entry){.fd = fd};
     return fd;
 }
 
 int sockets_close(void *arg, curl_socket_t fd) {
-    drop(arg, fd);
+    struct sockets *sockets = arg;
+    struct sockets_entry *entry = find(sockets, fd);
+    if (entry != NULL && entry->watched != NULL)
+        uv_close((uv_handle_t *)&entry->watched->poll, on_closed);
+    remove_entry(sockets, fd);
     return close(fd);
 }
+
+/* --- which one is it? --- */
 
 /* 0: none, for it is not connected yet. */
 static int read_local_port(curl_socket_t fd) {
@@ -171,19 +172,31 @@ static int read_local_port(curl_socket_t fd) {
     return 0;
 }
 
-bool sockets_have_input(const struct sockets *sockets, int local_port) {
+static bool is_at_port(struct sockets_entry *entry, int local_port) {
+    if (entry->local_port == 0)
+        entry->local_port = read_local_port(entry->fd);
+    return entry->local_port == local_port;
+}
+
+void sockets_note_connected(struct sockets *sockets, int local_port) {
     for (int i = 0; local_port > 0 && i < sockets->count; i++) {
-        struct watched_socket *socket = sockets->list[i];
-        struct pollfd pending = {.fd = socket->fd, .events = POLLIN};
-        if (socket->ours && socket->local_port == 0)
-            socket->local_port = read_local_port(socket->fd);
-        if (socket->local_port == local_port && poll(&pending, 1, 0) > 0)
+        struct sockets_entry *entry = &sockets->entries[i];
+        if (!entry->connected && is_at_port(entry, local_port))
+            entry->connected = true;
+    }
+}
+
+bool sockets_have_input(struct sockets *sockets, int local_port) {
+    for (int i = 0; local_port > 0 && i < sockets->count; i++) {
+        struct sockets_entry *entry = &sockets->entries[i];
+        struct pollfd pending = {.fd = entry->fd, .events = POLLIN};
+        if (is_at_port(entry, local_port) && poll(&pending, 1, 0) > 0)
             return true;
     }
     return false;
 }
 
 void sockets_free(struct sockets *sockets) {
-    free(sockets->list);
-    *sockets = (struct sockets){.list = NULL};
+    free(sockets->entries);
+    *sockets = (struct sockets){.entries = NULL};
 }
