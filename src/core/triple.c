@@ -324,12 +324,20 @@ static bool value_starts_at(const char *text, const char *value) {
     }
 }
 
+/* May the telling byte `first` stand there, as it is, as a capital or percent-encoded? */
+static bool may_begin(char c, int first) {
+    int byte = (unsigned char)c;
+    int small = byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte;
+    return small == first || byte == '%';
+}
+
 static bool value_appears_in(const char *text, const char *value) {
     const char *probe = value;
-    if (next_telling_byte(&probe) == 0)
+    int first = next_telling_byte(&probe);
+    if (first == 0)
         return false;
     for (; *text != '\0'; text++) {
-        if (value_starts_at(text, value))
+        if (may_begin(*text, first) && value_starts_at(text, value))
             return true;
     }
     return false;

@@ -8,15 +8,12 @@ struct text text_over(char *buffer, size_t room) {
     return (struct text){.bytes = buffer, .room = room};
 }
 
-void text_add_bytes(struct text *text, const char *bytes, size_t size) {
+void text_add_cut(struct text *text, const char *bytes, size_t size) {
     size_t left = text->room - text->size - 1;
-    if (size > left) {
-        size = left;
-        text->cut = true;
-    }
-    memcpy(text->bytes + text->size, bytes, size);
-    text->size += size;
+    memcpy(text->bytes + text->size, bytes, size < left ? size : left);
+    text->size = text->room - 1;
     text->bytes[text->size] = '\0';
+    text->cut = true;
 }
 
 void text_add_number(struct text *text, int64_t number) {

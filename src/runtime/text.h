@@ -20,9 +20,20 @@ struct text {
 
 struct text text_over(char *buffer, size_t room);
 
-void text_add_bytes(struct text *text, const char *bytes, size_t size);
+/* What fits of it, for text_add_bytes. */
+void text_add_cut(struct text *text, const char *bytes, size_t size);
 
-/* Here, so that the size of a literal is known when it is compiled. */
+/* Here, as text_add, so that the size of a literal is known when it is compiled. */
+static inline void text_add_bytes(struct text *text, const char *bytes, size_t size) {
+    if (size >= text->room - text->size) {
+        text_add_cut(text, bytes, size);
+        return;
+    }
+    memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = '\0';
+}
+
 static inline void text_add(struct text *text, const char *string) {
     text_add_bytes(text, string, strlen(string));
 }

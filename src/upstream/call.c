@@ -8,30 +8,12 @@
 #include <sodium.h>
 
 #include "runtime/log.h"
-#include "runtime/text.h"
 #include "upstream/easy.h"
-#include "upstream/socket_list.h"
+#include "upstream/sockets.h"
+#include "upstream/terms.h"
 
 #define RETRY_AFTER_MOST_S 3600
-
-struct code {
-    char *id;
-    const struct provider *provider;
-    struct curl_slist *headers; /* the first bears the AppCode */
-};
-
-/* What a call begins with. Those under way keep it when there is another: libcurl copies no
- * headers. */
-struct terms {
-    int refs;
-    struct provider *providers;
-    long connect_timeout_ms;
-    long timeout_ms;
-    long keepalive_s;
-    bool refuse_contradiction;
-    int code_count;
-    struct code codes[];
-};
+#define SPARES_MOST        64 /* of each code, to be used again */
 
 struct upstream {
     uv_loop_t *loop;
@@ -39,19 +21,20 @@ struct upstream {
     uv_timer_t timer;
     struct metrics_row *row;
     struct terms *terms; /* of the calls that begin now */
-    struct socket_list sockets;
+    struct sockets sockets;
     int64_t most; /* calls under way at once */
     int64_t under_way;
-    int open_handles; /* libuv handles not yet closed, the upstream itself among them */
+    bool timer_closed;
 };
 
 /* One request of libcurl's. `sendings` counts how often libcurl wanted to send it. */
 struct transfer {
+    struct transfer *next; /* among the spare ones */
     struct upstream *upstream;
     struct terms *terms;
+    struct terms_code *code;
     struct upstream_call *call;
-    const struct provider *provider;
-    CURL *easy;
+    CURL *easy; /* set once for all calls with this code, but for what is asked */
     int sendings;
     bool stale;    /* not sent, since something waited on its connection */
     bool has_head; /* the reply's head came to its end */
@@ -61,184 +44,24 @@ struct transfer {
     char body[REPLY_BODY_MAX];
 };
 
-struct watched_socket {
-    uv_poll_t poll;
-    struct upstream *upstream;
-    curl_socket_t fd;
-};
-
 static void finish_transfers(struct upstream *upstream);
-
-/* --- terms --- */
-
-static void free_headers(struct curl_slist *headers) {
-    if (headers != NULL)
-        sodium_memzero(headers->data, strlen(headers->data));
-    curl_slist_free_all(headers);
-}
-
-static void release_terms(struct terms *terms) {
-    if (terms == NULL || --terms->refs > 0)
-        return;
-    for (int i = 0; i < terms->code_count; i++) {
-        free(terms->codes[i].id);
-        free_headers(terms->codes[i].headers);
-    }
-    free(terms->providers);
-    free(terms);
-}
-
-/* One more line, behind the others. False: no memory. */
-static bool add_header(struct curl_slist **headers, const char *line) {
-    struct curl_slist *longer = curl_slist_append(*headers, line);
-    if (longer != NULL)
-        *headers = longer;
-    return longer != NULL;
-}
-
-/* Without "Expect", since a gateway need not know what to say to it. */
-static bool add_body_headers(struct curl_slist **headers, const char *type) {
-    char line[96];
-    struct text header = text_over(line, sizeof line);
-    text_addf(&header, "Content-Type: %s", type);
-    return add_header(headers, line) && add_header(headers, "Expect:");
-}
-
-static struct curl_slist *make_headers(const struct provider *provider, const char *appcode) {
-    char line[PROVIDER_HEADER_SIZE + PROVIDER_CODE_SIZE_MAX];
-    struct text header = text_over(line, sizeof line);
-    const char *type = provider_body_type(provider);
-    struct curl_slist *headers = NULL;
-    bool made = provider_write_header(provider, appcode, &header) && add_header(&headers, line) &&
-                add_header(&headers, "Accept: application/json") &&
-                (type == NULL || add_body_headers(&headers, type));
-    sodium_memzero(line, sizeof line);
-    if (made)
-        return headers;
-    free_headers(headers);
-    return NULL;
-}
-
-static bool copy_codes(struct terms *terms, const struct upstream_settings *settings) {
-    for (int i = 0; i < settings->credential_count; i++) {
-        const struct upstream_credential *credential = &settings->credentials[i];
-        struct code *code = &terms->codes[terms->code_count++];
-        code->id = strdup(credential->id);
-        code->provider = &terms->providers[credential->provider];
-        code->headers = make_headers(code->provider, credential->appcode);
-        if (code->id == NULL || code->headers == NULL)
-            return false;
-    }
-    return true;
-}
-
-static bool copy_providers(struct terms *terms, const struct upstream_settings *settings) {
-    size_t count = (size_t)settings->provider_count;
-    terms->providers = calloc(count + 1, sizeof *terms->providers);
-    if (terms->providers != NULL && count > 0)
-        memcpy(terms->providers, settings->providers, count * sizeof *terms->providers);
-    return terms->providers != NULL;
-}
-
-/* NULL: no memory. */
-static struct terms *new_terms(const struct upstream_settings *settings) {
-    size_t count = (size_t)settings->credential_count;
-    struct terms *terms = calloc(1, sizeof *terms + count * sizeof terms->codes[0]);
-    if (terms == NULL)
-        return NULL;
-    terms->refs = 1;
-    terms->connect_timeout_ms = (long)settings->connect_timeout_ms;
-    terms->timeout_ms = (long)settings->timeout_ms;
-    terms->keepalive_s = (long)((settings->keepalive_ms + 999) / 1000);
-    terms->refuse_contradiction = settings->refuse_contradiction;
-    if (copy_providers(terms, settings) && copy_codes(terms, settings))
-        return terms;
-    release_terms(terms);
-    return NULL;
-}
-
-static const struct code *find_code(const struct terms *terms, const char *id) {
-    bool any = id == NULL || id[0] == '\0';
-    for (int i = 0; i < terms->code_count; i++) {
-        if (any || strcmp(terms->codes[i].id, id) == 0)
-            return &terms->codes[i];
-    }
-    return NULL;
-}
 
 /* --- libcurl's sockets and timer on the loop --- */
 
-static void release_if_closed(struct upstream *upstream) {
-    if (--upstream->open_handles > 0)
+static void release_if_closed(void *arg) {
+    struct upstream *upstream = arg;
+    if (!upstream->timer_closed || upstream->sockets.handles > 0)
         return;
-    release_terms(upstream->terms);
-    socket_list_free(&upstream->sockets);
+    terms_release(upstream->terms);
+    sockets_free(&upstream->sockets);
     free(upstream);
 }
 
-static void on_socket_closed(uv_handle_t *handle) {
-    struct watched_socket *watched = handle->data;
-    struct upstream *upstream = watched->upstream;
-    free(watched);
-    release_if_closed(upstream);
-}
-
-static void on_socket_ready(uv_poll_t *poll, int status, int events) {
-    struct watched_socket *watched = poll->data;
-    struct upstream *upstream = watched->upstream;
-    int flags = 0;
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    int running = 0;
-    curl_multi_socket_action(upstream->multi, watched->fd, flags, &running);
-    finish_transfers(upstream);
-}
-
-static struct watched_socket *watch_socket(struct upstream *upstream, curl_socket_t fd) {
-    struct watched_socket *watched = calloc(1, sizeof *watched);
-    if (watched == NULL)
-        return NULL;
-    watched->upstream = upstream;
-    watched->fd = fd;
-    if (uv_poll_init(upstream->loop, &watched->poll, fd) != 0) {
-        free(watched);
-        return NULL;
-    }
-    watched->poll.data = watched;
-    upstream->open_handles++;
-    curl_multi_assign(upstream->multi, fd, watched);
-    return watched;
-}
-
-/* Returning -1 would abort every transfer (libcurl's documentation), so a socket that cannot be
- * watched is left to its transfer's own timeout. */
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned) {
-    (void)easy;
+static void on_socket_ready(void *arg, curl_socket_t fd, int flags) {
     struct upstream *upstream = arg;
-    struct watched_socket *watched = assigned;
-    if (what == CURL_POLL_REMOVE) {
-        if (watched != NULL) {
-            uv_poll_stop(&watched->poll);
-            uv_close((uv_handle_t *)&watched->poll, on_socket_closed);
-            curl_multi_assign(upstream->multi, fd, NULL);
-        }
-        return 0;
-    }
-    if (watched == NULL)
-        watched = watch_socket(upstream, fd);
-    if (watched == NULL)
-        return 0;
-    int events = 0;
-    if (what & CURL_POLL_IN)
-        events |= UV_READABLE;
-    if (what & CURL_POLL_OUT)
-        events |= UV_WRITABLE;
-    uv_poll_start(&watched->poll, events, on_socket_ready);
-    return 0;
+    int running = 0;
+    curl_multi_socket_action(upstream->multi, fd, flags, &running);
+    finish_transfers(upstream);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -263,10 +86,14 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg) {
 /* Before anything is asked on a kept connection nothing may come: the end of the connection, or a
  * reply to no question, which would be taken for the answer to this one. libcurl 7.88 sees the
  * former only, and both only when it takes the connection. */
-static bool has_unasked_bytes(const struct transfer *transfer, int local_port) {
+static bool is_clean(const struct transfer *transfer, int local_port) {
+    struct sockets *sockets = &transfer->upstream->sockets;
     long connects = 1;
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-    return connects == 0 && socket_list_has_input(&transfer->upstream->sockets, local_port);
+    if (connects == 0)
+        return !sockets_have_input(sockets, local_port);
+    sockets_note_connected(sockets, local_port);
+    return true;
 }
 
 /* Runs before every sending, libcurl's own second one on a dead connection included. */
@@ -276,7 +103,7 @@ static int on_before_sending(void *arg, char *remote_ip, char *local_ip, int rem
     (void)local_ip;
     (void)remote_port;
     struct transfer *transfer = arg;
-    if (transfer->sendings == 0 && has_unasked_bytes(transfer, local_port)) {
+    if (transfer->sendings == 0 && !is_clean(transfer, local_port)) {
         transfer->stale = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -314,55 +141,61 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
 
 static void free_transfer(struct transfer *transfer) {
     curl_easy_cleanup(transfer->easy);
-    release_terms(transfer->terms);
-    provider_request_wipe(&transfer->request);
-    sodium_memzero(transfer->body, transfer->size);
     free(transfer);
 }
 
-/* libcurl keeps a copy of the address, and none of the body. */
-static bool set_request(struct transfer *transfer) {
-    const struct provider *provider = transfer->provider;
+/* Sent as it is, so that what is asked is in no address that libcurl takes apart and puts together
+ * again. libcurl keeps a copy of a target, and none of a body. */
+static bool set_question(struct transfer *transfer) {
+    const struct terms_seller *seller = transfer->code->seller;
     struct provider_request *request = &transfer->request;
+    const char *path = seller->path != NULL ? seller->path : "";
     CURL *easy = transfer->easy;
-    bool set = provider_request_make(provider, &transfer->call->triple, request);
+    bool set = provider_request_make(&seller->provider, path, &transfer->call->triple, request);
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
-    if (provider->method == PROVIDER_GET) {
-        SET(CURLOPT_URL, request->bytes);
+    if (seller->provider.method == PROVIDER_GET) {
+        SET(CURLOPT_REQUEST_TARGET, request->bytes);
         provider_request_wipe(request);
         return set;
     }
-    SET(CURLOPT_URL, provider->url);
     SET(CURLOPT_POSTFIELDSIZE, (long)request->size);
     SET(CURLOPT_POSTFIELDS, request->bytes);
 #undef SET
     return set;
 }
 
-static bool set_options(struct transfer *transfer, const struct code *code) {
-    const struct terms *terms = transfer->terms;
-    int64_t timeout_ms = transfer->call->timeout_ms;
+static bool set_address(CURL *easy, const struct terms_seller *seller) {
+    if (seller->address != NULL)
+        return curl_easy_setopt(easy, CURLOPT_CURLU, seller->address) == CURLE_OK;
+    return curl_easy_setopt(easy, CURLOPT_URL, seller->provider.url) == CURLE_OK;
+}
+
+/* All but what is asked, and for how long. */
+static bool set_options(struct transfer *transfer) {
+    const struct terms *terms = transfer->upstream->terms;
+    const struct terms_seller *seller = transfer->code->seller;
     CURL *easy = transfer->easy;
-    bool set = easy_secure(easy);
+    bool set = easy_secure(easy) && set_address(easy, seller);
 #define SET(option, value) set = set && curl_easy_setopt(easy, (option), (value)) == CURLE_OK
     SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_HTTPHEADER, code->headers);
+    SET(CURLOPT_HTTPHEADER, transfer->code->headers);
     /* Asks for none; what is encoded all the same is decoded, into the same bounds. */
     SET(CURLOPT_ACCEPT_ENCODING, "identity");
-    if (transfer->provider->ca_file[0] != '\0') {
-        SET(CURLOPT_CAINFO, transfer->provider->ca_file);
+    if (seller->provider.ca_file[0] != '\0') {
+        SET(CURLOPT_CAINFO, seller->provider.ca_file);
         /* Its content may be replaced. A libcurl that keeps none refuses this. */
         curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     }
+    /* With a session that is taken up again, no certificate is looked at. */
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
     /* A resolver that hangs is left behind; without this its thread is joined, on the loop. */
     SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, terms->connect_timeout_ms);
-    SET(CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? (long)timeout_ms : terms->timeout_ms);
     SET(CURLOPT_MAXAGE_CONN, terms->keepalive_s);
-    SET(CURLOPT_OPENSOCKETFUNCTION, socket_list_open);
+    SET(CURLOPT_OPENSOCKETFUNCTION, sockets_open);
     SET(CURLOPT_OPENSOCKETDATA, &transfer->upstream->sockets);
-    SET(CURLOPT_CLOSESOCKETFUNCTION, socket_list_close);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, sockets_close);
     SET(CURLOPT_CLOSESOCKETDATA, &transfer->upstream->sockets);
     SET(CURLOPT_PREREQFUNCTION, on_before_sending);
     SET(CURLOPT_PREREQDATA, transfer);
@@ -371,25 +204,86 @@ static bool set_options(struct transfer *transfer, const struct code *code) {
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, transfer);
 #undef SET
-    return set && set_request(transfer);
+    return set;
 }
 
-static struct transfer *new_transfer(struct upstream *upstream, struct upstream_call *call,
-                                     const struct code *code) {
+static struct transfer *new_transfer(struct upstream *upstream, struct terms_code *code) {
     struct transfer *transfer = malloc(sizeof *transfer);
     if (transfer == NULL)
         return NULL;
     memset(transfer, 0, offsetof(struct transfer, request.bytes));
     transfer->upstream = upstream;
-    transfer->terms = upstream->terms;
-    transfer->call = call;
-    transfer->provider = code->provider;
-    transfer->terms->refs++;
+    transfer->code = code;
     transfer->easy = curl_easy_init();
-    if (transfer->easy != NULL && set_options(transfer, code))
+    if (transfer->easy != NULL && set_options(transfer))
         return transfer;
     free_transfer(transfer);
     return NULL;
+}
+
+static struct transfer *take_transfer(struct upstream *upstream, struct terms_code *code) {
+    struct transfer *spare = code->spares;
+    if (spare == NULL)
+        return new_transfer(upstream, code);
+    code->spares = spare->next;
+    code->spare_count--;
+    return spare;
+}
+
+static void clear_transfer(struct transfer *transfer) {
+    curl_easy_setopt(transfer->easy, CURLOPT_REQUEST_TARGET, NULL);
+    provider_request_wipe(&transfer->request);
+    sodium_memzero(transfer->body, transfer->size);
+    transfer->call = NULL;
+    transfer->terms = NULL;
+    transfer->size = 0;
+    transfer->sendings = 0;
+    transfer->stale = transfer->has_head = transfer->too_large = false;
+}
+
+/* Kept, unless its end was unclean or its terms are those of yesterday. */
+static void end_transfer(struct transfer *transfer, bool clean) {
+    struct terms *terms = transfer->terms;
+    struct terms_code *code = transfer->code;
+    bool kept = clean && terms == transfer->upstream->terms && code->spare_count < SPARES_MOST;
+    clear_transfer(transfer);
+    if (kept) {
+        transfer->next = code->spares;
+        code->spares = transfer;
+        code->spare_count++;
+    } else {
+        free_transfer(transfer);
+    }
+    terms_release(terms);
+}
+
+static struct transfer *begin_transfer(struct upstream *upstream, struct upstream_call *call,
+                                       struct terms_code *code) {
+    struct transfer *transfer = take_transfer(upstream, code);
+    if (transfer == NULL)
+        return NULL;
+    transfer->terms = upstream->terms;
+    transfer->terms->refs++;
+    transfer->call = call;
+    long timeout_ms = call->timeout_ms > 0 ? (long)call->timeout_ms : transfer->terms->timeout_ms;
+    if (curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
+        set_question(transfer) &&
+        curl_multi_add_handle(upstream->multi, transfer->easy) == CURLM_OK)
+        return transfer;
+    end_transfer(transfer, false);
+    return NULL;
+}
+
+static void free_spares(struct terms *terms) {
+    for (int i = 0; terms != NULL && i < terms->code_count; i++) {
+        struct terms_code *code = &terms->codes[i];
+        while (code->spares != NULL) {
+            struct transfer *spare = code->spares;
+            code->spares = spare->next;
+            free_transfer(spare);
+        }
+        code->spare_count = 0;
+    }
 }
 
 static const char *header_of(CURL *easy, const char *name) {
@@ -433,8 +327,8 @@ static void read_reply(const struct transfer *transfer, bool whole,
         .body = transfer->body,
         .body_size = whole ? transfer->size : 0,
     };
-    provider_read(transfer->provider, &bytes, &transfer->call->triple, &outcome->reply,
-                  &outcome->priced);
+    provider_read(&transfer->code->seller->provider, &bytes, &transfer->call->triple,
+                  &outcome->reply, &outcome->priced);
     judge_echo(transfer, &outcome->reply);
     if (outcome->reply.class == REPLY_THROTTLED)
         outcome->retry_after_ms = read_retry_after(transfer->easy);
@@ -475,7 +369,7 @@ static void finish_transfer(struct transfer *transfer, CURLcode code) {
     struct upstream_outcome outcome = {0};
     judge(transfer, code, &outcome);
     curl_multi_remove_handle(upstream->multi, transfer->easy);
-    free_transfer(transfer);
+    end_transfer(transfer, code == CURLE_OK);
     triple_wipe(&call->triple);
     upstream->under_way--;
     call->done(call, &outcome);
@@ -500,8 +394,8 @@ static void finish_transfers(struct upstream *upstream) {
 
 static void set_multi_options(struct upstream *upstream, long max_connections) {
     CURLM *multi = upstream->multi;
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, upstream);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, sockets_watch);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, &upstream->sockets);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(multi, CURLMOPT_TIMERDATA, upstream);
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
@@ -518,10 +412,14 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *s
     }
     upstream->loop = loop;
     upstream->row = row;
-    upstream->open_handles = 1;
     upstream->most = settings->max_connections + settings->max_waiting;
-    upstream->terms = new_terms(settings);
+    upstream->terms = terms_new(settings);
     upstream->multi = curl_multi_init();
+    upstream->sockets = (struct sockets){.loop = loop,
+                                         .multi = upstream->multi,
+                                         .arg = upstream,
+                                         .ready = on_socket_ready,
+                                         .closed = release_if_closed};
     uv_timer_init(loop, &upstream->timer);
     upstream->timer.data = upstream;
     if (upstream->terms == NULL || upstream->multi == NULL) {
@@ -534,22 +432,26 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct upstream_settings *s
 }
 
 static void on_timer_closed(uv_handle_t *handle) {
-    release_if_closed(handle->data);
+    struct upstream *upstream = handle->data;
+    upstream->timer_closed = true;
+    release_if_closed(upstream);
 }
 
 void upstream_free(struct upstream *upstream) {
     if (upstream == NULL)
         return;
+    free_spares(upstream->terms);
     /* Its clean-up still calls the socket and timer functions. */
     curl_multi_cleanup(upstream->multi);
     uv_close((uv_handle_t *)&upstream->timer, on_timer_closed);
 }
 
 bool upstream_set(struct upstream *upstream, const struct upstream_settings *settings) {
-    struct terms *terms = new_terms(settings);
+    struct terms *terms = terms_new(settings);
     if (terms == NULL)
         return false;
-    release_terms(upstream->terms);
+    free_spares(upstream->terms);
+    terms_release(upstream->terms);
     upstream->terms = terms;
     return true;
 }
@@ -567,18 +469,13 @@ bool upstream_is_full(const struct upstream *upstream) {
 }
 
 bool upstream_start(struct upstream *upstream, struct upstream_call *call) {
-    const struct code *code = find_code(upstream->terms, call->credential);
+    struct terms_code *code = terms_find(upstream->terms, call->credential);
     call->cause = "no AppCode is set for the credential";
     if (code == NULL)
         return false;
     call->cause = "no memory to begin the call";
-    struct transfer *transfer = new_transfer(upstream, call, code);
-    if (transfer == NULL)
+    if (begin_transfer(upstream, call, code) == NULL)
         return false;
-    if (curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {
-        free_transfer(transfer);
-        return false;
-    }
     upstream->under_way++;
     return true;
 }

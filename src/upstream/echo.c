@@ -83,18 +83,26 @@ static bool compare(const struct points *echo, const struct points *value,
     return masked ? head && tail : head || tail;
 }
 
+static void wipe_points(struct points *points) {
+    sodium_memzero(points->at, points->count * sizeof points->at[0]);
+}
+
+/* `told` is in canonical form. */
+static bool fits(const char *told, const char *value, enum triple_field field) {
+    struct points told_points;
+    struct points value_points;
+    read_points(&told_points, told);
+    read_points(&value_points, value);
+    bool is_fitting = compare(&told_points, &value_points, field);
+    wipe_points(&told_points);
+    wipe_points(&value_points);
+    return is_fitting;
+}
+
 bool echo_contradicts(const struct triple *asked, enum triple_field field, const char *echo) {
-    struct triple canonical = {.name = ""};
-    struct points told = {0};
-    struct points value = {0};
-    bool fits = true;
-    if (triple_set(&canonical, field, echo, strlen(echo))) {
-        read_points(&told, triple_text(&canonical, field));
-        read_points(&value, triple_text(asked, field));
-        fits = compare(&told, &value, field);
-    }
+    struct triple canonical; /* of which one field is set */
+    bool contradicts = triple_set(&canonical, field, echo, strlen(echo)) &&
+                       !fits(triple_text(&canonical, field), triple_text(asked, field), field);
     triple_wipe(&canonical);
-    sodium_memzero(&told, sizeof told);
-    sodium_memzero(&value, sizeof value);
-    return !fits;
+    return contradicts;
 }

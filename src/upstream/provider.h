@@ -99,12 +99,13 @@ bool provider_set_guide(struct provider *provider, const char *url, const char *
 /* A person's data: to be wiped with provider_request_wipe. */
 struct provider_request {
     size_t size;
-    char bytes[PROVIDER_REQUEST_SIZE]; /* with GET the address, else the body */
+    char bytes[PROVIDER_REQUEST_SIZE]; /* with GET path and query, else the body */
 };
 
-/* False: it does not fit. */
-bool provider_request_make(const struct provider *provider, const struct triple *triple,
-                           struct provider_request *request) __attribute__((warn_unused_result));
+/* `path` is the address's. False: it does not fit. */
+bool provider_request_make(const struct provider *provider, const char *path,
+                           const struct triple *triple, struct provider_request *request)
+    __attribute__((warn_unused_result));
 
 void provider_request_wipe(struct provider_request *request);
 

@@ -4,28 +4,28 @@
 
 #include <sodium.h>
 
-static const char *value_of(const struct triple *triple, char mark) {
-    return mark >= 1 && mark <= 3 ? triple_text(triple, (enum triple_field)(mark - 1)) : NULL;
-}
-
 static void fill_form(const struct provider *provider, const struct triple *triple,
                       struct text *out) {
-    for (const char *at = provider->form; *at != '\0'; at++) {
-        const char *value = value_of(triple, *at);
-        if (value == NULL)
-            text_add_bytes(out, at, 1);
-        else if (provider->method == PROVIDER_POST_JSON)
+    static const char marks[] = "\x01\x02\x03";
+    for (const char *at = provider->form;; at++) {
+        size_t size = strcspn(at, marks);
+        text_add_bytes(out, at, size);
+        at += size;
+        if (*at == '\0')
+            return;
+        const char *value = triple_text(triple, (enum triple_field)(*at - 1));
+        if (provider->method == PROVIDER_POST_JSON)
             text_add_json(out, value);
         else
             text_add_percent(out, value);
     }
 }
 
-bool provider_request_make(const struct provider *provider, const struct triple *triple,
-                           struct provider_request *request) {
+bool provider_request_make(const struct provider *provider, const char *path,
+                           const struct triple *triple, struct provider_request *request) {
     struct text out = text_over(request->bytes, sizeof request->bytes);
     if (provider->method == PROVIDER_GET) {
-        text_add(&out, provider->url);
+        text_add(&out, path);
         text_add(&out, "?");
     }
     fill_form(provider, triple, &out);

@@ -174,16 +174,29 @@ static void keep_member(const cJSON *member, const struct json_member *raw,
     memcpy(extra + used + comma, text, size + 1);
 }
 
+static bool is_extra(const cJSON *json, const cJSON *member) {
+    return !is_known_member(member->string) && !is_repeated(json->child, member);
+}
+
+static bool has_extra(const cJSON *json) {
+    const cJSON *member = json->child;
+    for (int i = 0; i < EXTRA_MEMBERS_MAX && member != NULL; i++, member = member->next) {
+        if (is_extra(json, member))
+            return true;
+    }
+    return false;
+}
+
 /* cJSON reads what is not quite JSON; such a reply is an answer, but its bytes are not passed on.
  */
 static void read_extra(const cJSON *json, struct json_span body, const struct triple *asked,
                        char extra[ANSWER_EXTRA_SIZE]) {
     struct json_member raw;
     const cJSON *member = json->child;
-    if (!json_scan_strict(body.at, body.size))
+    if (!has_extra(json) || !json_scan_strict(body.at, body.size))
         return;
     for (int i = 0; i < EXTRA_MEMBERS_MAX && member != NULL && json_scan_member(&body, &raw); i++) {
-        if (!is_known_member(member->string) && !is_repeated(json->child, member))
+        if (is_extra(json, member))
             keep_member(member, &raw, asked, extra);
         member = member->next;
     }

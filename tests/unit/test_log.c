@@ -1,4 +1,5 @@
 /* The lines of the log, what is summed up, and the ring that nobody waits for. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -142,8 +143,50 @@ static void test_people_are_blotted_out(void **state) {
         }
     }
     const struct log_field fields[] = {LOG_NUMBER("value", INT64_C(13800099001))};
-    format(LOG_STYLE_JSON, LOG_INFO, "event", fields, 1);
-    assert_non_null(strstr(line, "***********"));
+    for (int style = LOG_STYLE_JSON; style <= LOG_STYLE_COLOR; style++) {
+        format((enum log_style)style, LOG_INFO, "event", fields, 1);
+        assert_non_null(strstr(line, "***********"));
+    }
+}
+
+static bool is_word(const char *at) {
+    return isalnum((unsigned char)*at) != 0;
+}
+
+/* Of an 11-digit number, or of 17 digits and a digit or X; 0: none begins here. */
+static size_t length_of_number(const char *at) {
+    size_t digits = strspn(at, "0123456789");
+    if (digits == 17 && (at[17] == 'X' || at[17] == 'x'))
+        return 18;
+    return digits == 18 || (digits == 11 && at[0] == '1' && at[1] >= '3') ? digits : 0;
+}
+
+/* What is to become of a value, told as plainly as may be. */
+static void blot_plainly(char *value) {
+    for (size_t at = 0; value[at] != '\0'; at++) {
+        size_t length = length_of_number(value + at);
+        if (length > 0 && !is_word(value + at + length) && (at == 0 || !is_word(value + at - 1)))
+            memset(value + at, '*', length);
+    }
+}
+
+static void test_numbers_are_found_wherever_they_stand(void **state) {
+    (void)state;
+    static const char *const pieces[] = {"1",  "3",    "8",    "38000990", "1380009900",
+                                         "0",  "X",    "x",    "a",        "13800099001",
+                                         " ",  "-",    "\"",   "\\",       "11000019491231000",
+                                         "\n", "\x1b", "三",   "\xc2\x9b", "110000194912310006",
+                                         "*",  "é",    "\x7f", "𠀀",       "1380009900138000990"};
+    srand(20261128);
+    for (int i = 0; i < 20000; i++) {
+        char value[512] = "";
+        for (int count = rand() % 12; count > 0; count--)
+            strcat(value, pieces[(size_t)rand() % (sizeof pieces / sizeof pieces[0])]);
+        char *text = read_back(value);
+        blot_plainly(value);
+        assert_string_equal(text, value);
+        free(text);
+    }
 }
 
 static void test_a_long_value_is_cut_between_characters(void **state) {
@@ -515,6 +558,7 @@ int main(void) {
         cmocka_unit_test(test_whatever_a_value_holds_it_is_one_line_of_text),
         cmocka_unit_test(test_nothing_is_injected_for_a_person),
         cmocka_unit_test(test_people_are_blotted_out),
+        cmocka_unit_test(test_numbers_are_found_wherever_they_stand),
         cmocka_unit_test(test_a_long_value_is_cut_between_characters),
         cmocka_unit_test(test_a_long_line_says_that_it_is_cut),
         cmocka_unit_test(test_what_is_repeated_is_summed_up),

@@ -1,8 +1,11 @@
 /* Canonical form, local checks, masks and the search for a person's values. All data is made up. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -583,6 +586,63 @@ static void latin_names_are_found_in_any_case(void **state) {
     assert_false(triple_appears_in(&triple, "li wong"));
 }
 
+/* What is compared of a text from some byte on: decoded, in small letters, without what may stand
+ * between. */
+static void read_telling(const char *text, char *telling) {
+    for (; *text != '\0'; text++) {
+        char hex[3] = {text[0] == '%' ? text[1] : '\0', text[0] == '%' ? text[2] : '\0', '\0'};
+        int byte = (unsigned char)*text;
+        if (isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1])) {
+            byte = (int)strtol(hex, NULL, 16);
+            text += 2;
+        }
+        if (byte == 0)
+            break;
+        if (strchr(" -+", byte) == NULL)
+            *telling++ = (char)(byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte);
+    }
+    *telling = '\0';
+}
+
+static bool appears_plainly(const char *text, const char *value) {
+    char wanted[256];
+    char telling[1024];
+    read_telling(value, wanted);
+    for (; wanted[0] != '\0' && *text != '\0'; text++) {
+        read_telling(text, telling);
+        if (strncmp(telling, wanted, strlen(wanted)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void values_are_found_wherever_the_plain_definition_finds_them(void **state) {
+    (void)state;
+    static const char *const names[] = {"张三", "Li-Wong Mei", " %41", "%", "A", "-a"};
+    static const char *const pieces[] = {
+        "张",        "三",       "li",  "WONG", "Wong", "mei", "%",   "%4",
+        "%41",       "a",        "A",   "4",    "1",    "%31", " ",   "-",
+        "+",         "%20",      "%2B", "%00",  "%4c",  "%E5", "%e5", "%bC%a0",
+        "%E4%B8%89", "\xbc\xa0", "*",   "x",    "X",    "%58", "0",   "380013800"};
+    struct triple triple;
+    char id_card[] = "11x";
+    char mobile[] = "1380013800";
+    srand(20261128);
+    for (int i = 0; i < 20000; i++) {
+        char text[512] = "";
+        for (int count = rand() % 14; count > 0; count--)
+            strcat(text, pieces[(size_t)rand() % COUNT(pieces)]);
+        memset(&triple, 0, sizeof triple);
+        snprintf(triple.name, sizeof triple.name, "%s", names[(size_t)rand() % COUNT(names)]);
+        snprintf(triple.id_card, sizeof triple.id_card, "%s", id_card);
+        snprintf(triple.mobile, sizeof triple.mobile, "%s", mobile);
+        bool expected = appears_plainly(text, triple.name) || appears_plainly(text, id_card) ||
+                        appears_plainly(text, mobile);
+        if (triple_appears_in(&triple, text) != expected)
+            fail_msg("name %s, text %s", triple.name, text);
+    }
+}
+
 static void nothing_is_found_of_an_empty_triple(void **state) {
     (void)state;
     struct triple triple;
@@ -621,6 +681,7 @@ int main(void) {
         cmocka_unit_test(echoes_are_masked_by_the_sellers_rule),
         cmocka_unit_test(values_are_found_in_text),
         cmocka_unit_test(latin_names_are_found_in_any_case),
+        cmocka_unit_test(values_are_found_wherever_the_plain_definition_finds_them),
         cmocka_unit_test(nothing_is_found_of_an_empty_triple),
         cmocka_unit_test(wiping_leaves_zeroes),
     };

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <curl/curl.h>
@@ -299,6 +301,121 @@ static void test_other_times_are_taken(void **state) {
     assert_int_equal(question.end, UPSTREAM_TIMED_OUT);
 }
 
+static void answer_one(struct house *house, struct question *question) {
+    int number = house->request_count + 1;
+    ask(house, question);
+    wait_for_requests(house, number);
+    answer_all(house);
+    wait_for_end(house, question);
+    assert_int_equal(question->end, UPSTREAM_REPLIED);
+}
+
+static void assert_last_request(const struct house *house, const char *begin, const char *end) {
+    const char *request = house->requests[house->request_count - 1];
+    assert_int_equal(strncmp(request, begin, strlen(begin)), 0);
+    assert_string_equal(request + strlen(request) - strlen(end), end);
+}
+
+/* On one connection, with what libcurl keeps of the call before. */
+static void test_a_call_has_nothing_of_the_one_before(void **state) {
+    struct house *house = *state;
+    struct question first = question_of(NULL);
+    struct question second = question_of(NULL);
+    struct question late = question_of(NULL);
+    snprintf(second.call.triple.name, sizeof second.call.triple.name, "甲");
+    answer_one(house, &first);
+    assert_last_request(house, "GET /old?idCard=&mobile=&name=%E6%9F%90%E4%BA%BA HTTP/1.1\r\n",
+                        "\r\n\r\n");
+    answer_one(house, &second);
+    assert_last_request(house, "GET /old?idCard=&mobile=&name=%E7%94%B2 HTTP/1.1\r\n", "\r\n\r\n");
+    late.call.timeout_ms = 50;
+    ask(house, &late);
+    wait_for_end(house, &late);
+    assert_int_equal(late.end, UPSTREAM_TIMED_OUT);
+    assert_int_equal(house->visitor_count, 1);
+}
+
+static void test_a_body_has_nothing_of_the_one_before(void **state) {
+    struct house *house = *state;
+    struct provider provider;
+    struct complaint why;
+    struct upstream_settings settings = settings_of(house);
+    cJSON *json = seller_json(NULL, NULL);
+    cJSON_AddStringToObject(json, "method", "POST");
+    cJSON_AddStringToObject(json, "body", "form");
+    assert_true(provider_parse("second", json, &provider, &why));
+    cJSON_Delete(json);
+    snprintf(provider.url, sizeof provider.url, "%s", house->url);
+    settings.providers = &provider;
+    assert_true(upstream_set(house->upstream, &settings));
+    struct question first = question_of(NULL);
+    struct question second = question_of(NULL);
+    snprintf(second.call.triple.name, sizeof second.call.triple.name, "甲");
+    answer_one(house, &first);
+    assert_last_request(house, "POST /old HTTP/1.1\r\n",
+                        "\r\n\r\nrealName=%E6%9F%90%E4%BA%BA&certNo=&phone=");
+    answer_one(house, &second);
+    assert_last_request(house, "POST /old HTTP/1.1\r\n",
+                        "\r\n\r\nrealName=%E7%94%B2&certNo=&phone=");
+    assert_int_equal(house->visitor_count, 1);
+}
+
+/* --- a socket's number is another's once it is closed --- */
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    assert_int_equal(status, 0);
+    assert_int_equal(events, UV_READABLE);
+    *(bool *)poll->data = true;
+    uv_poll_stop(poll);
+}
+
+/* Not one more connection finds room there, nor is it refused. */
+static int listen_and_fill(int fillers[2], char *url, size_t size) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    for (int i = 0; i < 2; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&address, sizeof address);
+    }
+    snprintf(url, size, "http://127.0.0.1:%d/full", ntohs(address.sin_port));
+    return listener;
+}
+
+static void test_a_socket_that_never_connected_is_let_go(void **state) {
+    struct house *house = *state;
+    int fillers[2];
+    int ends[2];
+    bool readable = false;
+    uv_poll_t poll = {.data = &readable};
+    int listener = listen_and_fill(fillers, house->url, sizeof house->url);
+    struct upstream_settings settings = settings_of(house);
+    settings.connect_timeout_ms = 50;
+    assert_true(upstream_set(house->upstream, &settings));
+    struct question question = question_of(NULL);
+    ask(house, &question);
+    wait_for_end(house, &question);
+    assert_int_equal(question.end, UPSTREAM_NOT_SENT);
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(uv_poll_init(&house->loop, &poll, ends[0]), 0);
+    assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_readable), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    while (!readable)
+        uv_run(&house->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&poll, NULL);
+    uv_run(&house->loop, UV_RUN_NOWAIT);
+    close(ends[0]);
+    close(ends[1]);
+    close(listener);
+    close(fillers[0]);
+    close(fillers[1]);
+}
+
 /* Address, method, header, body and meaning are those of the credential's provider. */
 static void test_a_credential_decides_who_is_asked(void **state) {
     static const struct upstream_credential credentials[] = {{"a", "code-a", 0},
@@ -356,6 +473,9 @@ int main(void) {
         TEST(test_a_credential_decides_who_is_asked),
         TEST(test_a_call_may_have_a_time_of_its_own),
         TEST(test_other_times_are_taken),
+        TEST(test_a_call_has_nothing_of_the_one_before),
+        TEST(test_a_body_has_nothing_of_the_one_before),
+        TEST(test_a_socket_that_never_connected_is_let_go),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
