@@ -13,11 +13,13 @@
 extern const char journal_schema_1_sql[];
 extern const char journal_schema_2_sql[];
 extern const char journal_schema_3_sql[];
+extern const char journal_schema_4_sql[];
 
 static const char *const schema_steps[JOURNAL_SCHEMA + 1] = {
     [1] = journal_schema_1_sql,
     [2] = journal_schema_2_sql,
     [3] = journal_schema_3_sql,
+    [4] = journal_schema_4_sql,
 };
 
 static const struct sqlite_kind journal_file = {
@@ -153,6 +155,7 @@ void journal_mark_delivered(struct journal_client *client, const struct ledger_i
     if (!marking)
         return;
     marking->id = *id;
+    marking->written = false;
     submit(client, &marking->op, JOURNAL_OP_MARK, NULL);
 }
 
