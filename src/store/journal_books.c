@@ -98,8 +98,8 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
                             "AND delivered = 0 AND state <> 'reserved' ORDER BY line LIMIT ?2",
     [JOURNAL_COUNT] = "SELECT max(delivered), total(delivered = 0 AND state <> 'reserved') "
                       "FROM calls WHERE line >= ?1",
-    [JOURNAL_NEWEST] = NEWEST_COLUMNS "WHERE line >= ?1 AND " IS_WITNESS
-                                      "ORDER BY delivered DESC LIMIT 1",
+    [JOURNAL_NEWEST] =
+        NEWEST_COLUMNS "WHERE line >= ?1 AND " IS_WITNESS "ORDER BY delivered DESC LIMIT 1",
     [JOURNAL_NEWEST_BELOW] = NEWEST_COLUMNS "INDEXED BY calls_id WHERE id > zeroblob(0) "
                                             "AND " IS_WITNESS "ORDER BY id DESC LIMIT 1",
     [JOURNAL_SWEEP] = "DELETE FROM calls WHERE line IN (SELECT line FROM calls INDEXED BY calls_id "

@@ -5,7 +5,7 @@
 
 #include "runtime/log.h"
 
-#define SWEEP_STEP 200   /* a few milliseconds at most */
+#define SWEEP_STEP 200 /* a few milliseconds at most */
 #define RAISE_MS   1000
 #define RAISE_STEP 20000 /* the same, as they are only read */
 
@@ -94,8 +94,8 @@ static void write_intent(struct journal_writer *writer, struct journal_intent *i
 
 static void write_mark(struct journal_writer *writer, struct journal_marking *marking) {
     if (writer->writing && !marking->written)
-        writer->writing = journal_books_deliver(&writer->books, &marking->id, &writer->newest,
-                                                &marking->written);
+        writer->writing =
+            journal_books_deliver(&writer->books, &marking->id, &writer->newest, &marking->written);
 }
 
 /* One of a call whose outcome is only written now is tried once more with the rest. */

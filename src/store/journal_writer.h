@@ -7,8 +7,8 @@
  * - Nobody is told that something is written before the transaction is on the disk. When it does
  *   not get there, no intent of the batch is left, and its outcomes are kept.
  * - Outcomes that could not be written are written in every following transaction before anything
- *   new, then come the batch's outcomes, then the rest in its order. Callers are told in the batch's
- *   order.
+ *   new, then come the batch's outcomes, then the rest in its order. Callers are told in the
+ * batch's order.
  * - A mark is older than an outcome of the batch that takes it off, and is set before it.
  * - What is fetched is fetched after the transaction's end: it is on the disk, or known as kept.
  *
