@@ -45,9 +45,9 @@ struct journal_client {
     struct journal *journal;
     struct op_list asked;
     bool pressing;
-    uv_prepare_t before_poll;
     uv_check_t after_poll;
-    int gone; /* of what is being closed */
+    uv_idle_t asking; /* active: something was asked, so that the loop does not wait before that */
+    int gone;         /* of what is being closed */
 };
 
 /* What was built before it is taken down again when a step fails. */
@@ -118,9 +118,10 @@ static void hand_over(struct journal_client *client) {
         return;
     sqlite_thread_submit_all(&client->journal->thread, &client->asked, client->pressing);
     client->pressing = false;
+    uv_idle_stop(&client->asking);
 }
 
-static void before_poll(uv_prepare_t *handle) {
+static void on_asking(uv_idle_t *handle) {
     hand_over(handle->data);
 }
 
@@ -128,12 +129,10 @@ static void after_poll(uv_check_t *handle) {
     hand_over(handle->data);
 }
 
-/* None of these fails. They keep no loop going: what the client waits for does. */
+/* None of these fails, and none keeps a loop going that has nothing to ask. */
 static void watch_turns(struct journal_client *client, uv_loop_t *loop) {
-    client->before_poll.data = client->after_poll.data = client;
-    uv_prepare_init(loop, &client->before_poll);
-    uv_prepare_start(&client->before_poll, before_poll);
-    uv_unref((uv_handle_t *)&client->before_poll);
+    client->asking.data = client->after_poll.data = client;
+    uv_idle_init(loop, &client->asking);
     uv_check_init(loop, &client->after_poll);
     uv_check_start(&client->after_poll, after_poll);
     uv_unref((uv_handle_t *)&client->after_poll);
@@ -171,7 +170,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void journal_detach(struct journal_client *client) {
     hand_over(client);
-    uv_close((uv_handle_t *)&client->before_poll, on_closed);
+    uv_close((uv_handle_t *)&client->asking, on_closed);
     uv_close((uv_handle_t *)&client->after_poll, on_closed);
     mailroom_remove(&client->box, on_gone);
 }
@@ -183,6 +182,8 @@ static void submit(struct journal_client *client, struct store_op *op, enum jour
     op->kind = (int)kind;
     op->changed = false;
     client->pressing = client->pressing || kind != JOURNAL_OP_MARK;
+    if (!client->asked.first)
+        uv_idle_start(&client->asking, on_asking);
     op_list_add(&client->asked, op);
 }
 
