@@ -109,7 +109,8 @@ static const char *const sql[JOURNAL_STATEMENTS] = {
     [JOURNAL_FORGET] = "UPDATE calls SET answer = NULL WHERE line IN (SELECT line FROM calls "
                        "INDEXED BY calls_id WHERE id >= ?1 AND id < ?2 AND answer IS NOT NULL "
                        "AND delivered > 0)",
-    [JOURNAL_OLDEST] = "SELECT min(id) FROM calls NOT INDEXED WHERE line >= ?1 AND delivered = 0",
+    [JOURNAL_LEFT] = "SELECT id FROM calls INDEXED BY calls_id WHERE id >= ?1 AND id < ?2 "
+                     "AND delivered = 0 ORDER BY id LIMIT 1",
     [JOURNAL_FLOORS] = "SELECT line, answers FROM floors",
     [JOURNAL_KEEP_FLOORS] = "UPDATE floors SET line = ?1, answers = ?2",
     [JOURNAL_FLOOR] = "SELECT line FROM calls WHERE line >= ?1 AND line < ?2 AND delivered = 0 "
@@ -155,23 +156,33 @@ static bool ask(struct journal_books *books, enum journal_statement which, int64
     return done;
 }
 
-/* The same; where there is none `id` is left as it is. `found` may be NULL. */
+/* The same; where there is none `id` is left as it is. */
 static bool ask_id(struct journal_books *books, enum journal_statement which, struct ledger_id *id,
                    bool *found) {
     sqlite3_stmt *statement = books->statements[which];
     int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
+    *found = code == SQLITE_ROW;
+    if (*found)
         read_bytes(statement, 0, id->bytes, sizeof id->bytes);
-    if (found)
-        *found = code == SQLITE_ROW;
-    bool done = code == SQLITE_ROW || code == SQLITE_DONE || note_trouble(books);
+    bool done = *found || code == SQLITE_DONE || note_trouble(books);
     sqlite3_reset(statement);
     return done;
 }
 
+static void bind_ids(struct journal_books *books, enum journal_statement which,
+                     const struct ledger_id *from, const struct ledger_id *to) {
+    bind_bytes(books->statements[which], 1, from->bytes, sizeof from->bytes);
+    bind_bytes(books->statements[which], 2, to->bytes, sizeof to->bytes);
+}
+
 /* --- how far back to look --- */
 
+static const struct ledger_id above_ids = {{0xff}};
 static const struct journal_floors above_all = {.line = INT64_MAX, .answers.bytes = {0xff}};
+
+static struct ledger_id lower_id(const struct ledger_id *a, const struct ledger_id *b) {
+    return ledger_id_compare(a, b) < 0 ? *a : *b;
+}
 
 static bool read_floors(struct journal_books *books) {
     sqlite3_stmt *statement = books->statements[JOURNAL_FLOORS];
@@ -185,6 +196,7 @@ static bool read_floors(struct journal_books *books) {
     sqlite3_reset(statement);
     books->kept = books->floors;
     books->forgetting = books->floors.answers;
+    books->left = above_ids;
     done = done && ask(books, JOURNAL_NEXT_LINE, &books->next_line);
     if (books->next_line < books->floors.line)
         books->next_line = books->floors.line;
@@ -217,10 +229,8 @@ static bool lower_line_floor(struct journal_books *books, int64_t line) {
 
 /* The clock may have been set back since. */
 static bool lower_answers_floor(struct journal_books *books, const struct ledger_id *id) {
-    if (ledger_id_compare(id, &books->floors.answers) < 0)
-        books->floors.answers = *id;
-    if (ledger_id_compare(id, &books->forgetting) < 0)
-        books->forgetting = *id;
+    books->floors.answers = lower_id(id, &books->floors.answers);
+    books->forgetting = lower_id(id, &books->forgetting);
     return keep_lower_floors(books);
 }
 
@@ -591,39 +601,37 @@ int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t sp
     return run(books, JOURNAL_SWEEP) ? sqlite3_changes(books->db) : -1;
 }
 
+/* Answers that are still to be delivered are left, and looked at again. */
 static bool forget_between(struct journal_books *books, const struct ledger_id *from,
                            const struct ledger_id *to) {
-    bind_bytes(books->statements[JOURNAL_FORGET], 1, from->bytes, sizeof from->bytes);
-    bind_bytes(books->statements[JOURNAL_FORGET], 2, to->bytes, sizeof to->bytes);
-    return run(books, JOURNAL_FORGET);
-}
-
-/* Whatever is older than `end` was looked at. Those that are not delivered will be again. */
-static bool raise_answers_floor(struct journal_books *books, const struct ledger_id *end) {
-    struct ledger_id oldest = *end;
-    sqlite3_bind_int64(books->statements[JOURNAL_OLDEST], 1, books->floors.line);
-    if (!ask_id(books, JOURNAL_OLDEST, &oldest, NULL))
+    struct ledger_id left = above_ids;
+    bool any;
+    bind_ids(books, JOURNAL_LEFT, from, to);
+    bind_ids(books, JOURNAL_FORGET, from, to);
+    if (!ask_id(books, JOURNAL_LEFT, &left, &any) || !run(books, JOURNAL_FORGET))
         return false;
-    books->floors.answers = ledger_id_compare(&oldest, end) < 0 ? oldest : *end;
-    books->forgetting = books->floors.answers;
+    books->left = lower_id(&left, &books->left);
+    books->forgetting = *to;
     return true;
 }
 
 bool journal_books_forget(struct journal_books *books, int64_t unix_ms, int most, bool *more) {
-    sqlite3_stmt *step = books->statements[JOURNAL_FORGET_STEP];
     const struct ledger_id end = first_id(unix_ms);
     const struct ledger_id from = books->forgetting;
     struct ledger_id to = end;
     *more = false;
     if (ledger_id_compare(&from, &end) >= 0)
         return true;
-    bind_bytes(step, 1, from.bytes, sizeof from.bytes);
-    bind_bytes(step, 2, end.bytes, sizeof end.bytes);
-    sqlite3_bind_int(step, 3, most);
+    bind_ids(books, JOURNAL_FORGET_STEP, &from, &end);
+    sqlite3_bind_int(books->statements[JOURNAL_FORGET_STEP], 3, most);
     if (!ask_id(books, JOURNAL_FORGET_STEP, &to, more) || !forget_between(books, &from, &to))
         return false;
-    books->forgetting = to;
-    return *more || raise_answers_floor(books, &end);
+    if (*more)
+        return true;
+    books->floors.answers = lower_id(&books->left, &end);
+    books->forgetting = books->floors.answers;
+    books->left = above_ids;
+    return true;
 }
 
 bool journal_books_forget_about(struct journal_books *books, bool whole_number,

@@ -39,7 +39,7 @@ enum journal_statement {
     JOURNAL_SWEEP,
     JOURNAL_FORGET_STEP,
     JOURNAL_FORGET,
-    JOURNAL_OLDEST,
+    JOURNAL_LEFT,
     JOURNAL_FLOORS,
     JOURNAL_KEEP_FLOORS,
     JOURNAL_FLOOR,
@@ -62,7 +62,8 @@ struct journal_books {
     int64_t next_line;
     struct journal_floors floors;
     struct journal_floors kept;  /* the file's, which are never above those */
-    struct ledger_id forgetting; /* how far answers were looked at this time */
+    struct ledger_id forgetting; /* how far answers were looked at this time, */
+    struct ledger_id left;       /* and the first that had to be left */
     bool unfinished;             /* of a mark only the id is known */
     char trouble[256];
 };
