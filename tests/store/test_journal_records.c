@@ -212,7 +212,7 @@ static const char a_call[] =
 static void make_old(const struct scene *scene, int version) {
     sqlite3 *db = open_beside(scene);
     execute(db, journal_schema_1_sql);
-    char mark[32];
+    char mark[64];
     if (version >= 2)
         execute(db, journal_schema_2_sql);
     if (version >= 3)
@@ -238,7 +238,7 @@ static void an_older_journal_is_read_as_it_is(void **state) {
         assert_int_equal(reading.calls[0].settle.ledger.state, LEDGER_RELEASED);
         read_documents(scene->path, &read);
         assert_int_equal(read.count, 0);
-        char wanted[8];
+        char wanted[16];
         snprintf(wanted, sizeof wanted, "%d", version);
         expect(scene, "PRAGMA user_version", wanted);
     }
