@@ -13,11 +13,13 @@
 extern const char journal_schema_1_sql[];
 extern const char journal_schema_2_sql[];
 extern const char journal_schema_3_sql[];
+extern const char journal_schema_4_sql[];
 
 static const char *const schema_steps[JOURNAL_SCHEMA + 1] = {
     [1] = journal_schema_1_sql,
     [2] = journal_schema_2_sql,
     [3] = journal_schema_3_sql,
+    [4] = journal_schema_4_sql,
 };
 
 static const struct sqlite_kind journal_file = {
@@ -36,9 +38,16 @@ struct journal {
     struct sqlite_thread thread;
 };
 
+/* What is asked in one turn of the loop goes to the thread at once, at the turn's end: the later it
+ * wakes, the more is in its batch. */
 struct journal_client {
     struct mailbox box;
     struct journal *journal;
+    struct op_list asked;
+    bool pressing;
+    uv_check_t after_poll;
+    uv_idle_t asking; /* active: something was asked, so that the loop does not wait before that */
+    int gone;         /* of what is being closed */
 };
 
 /* What was built before it is taken down again when a step fails. */
@@ -104,6 +113,31 @@ bool journal_last_delivered(struct journal *journal, struct journal_delivered *l
     return mark.line > 0;
 }
 
+static void hand_over(struct journal_client *client) {
+    if (!client->asked.first)
+        return;
+    sqlite_thread_submit_all(&client->journal->thread, &client->asked, client->pressing);
+    client->pressing = false;
+    uv_idle_stop(&client->asking);
+}
+
+static void on_asking(uv_idle_t *handle) {
+    hand_over(handle->data);
+}
+
+static void after_poll(uv_check_t *handle) {
+    hand_over(handle->data);
+}
+
+/* None of these fails, and none keeps a loop going that has nothing to ask. */
+static void watch_turns(struct journal_client *client, uv_loop_t *loop) {
+    client->asking.data = client->after_poll.data = client;
+    uv_idle_init(loop, &client->asking);
+    uv_check_init(loop, &client->after_poll);
+    uv_check_start(&client->after_poll, after_poll);
+    uv_unref((uv_handle_t *)&client->after_poll);
+}
+
 struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
                                       struct complaint *complaint) {
     struct journal_client *client = calloc(1, sizeof *client);
@@ -112,29 +146,45 @@ struct journal_client *journal_attach(struct journal *journal, uv_loop_t *loop,
         return NULL;
     }
     client->journal = journal;
-    if (mailroom_add(&journal->room, &client->box, loop, NULL, NULL))
+    if (mailroom_add(&journal->room, &client->box, loop, NULL, NULL)) {
+        watch_turns(client, loop);
         return client;
+    }
     complain(complaint, "journal.path: no resources for a wake-up across threads");
     free(client);
     return NULL;
 }
 
+static void one_gone(struct journal_client *client) {
+    if (++client->gone == 3)
+        free(client);
+}
+
 static void on_gone(struct mailbox *box) {
-    free((struct journal_client *)box);
+    one_gone((struct journal_client *)box);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    one_gone(handle->data);
 }
 
 void journal_detach(struct journal_client *client) {
+    hand_over(client);
+    uv_close((uv_handle_t *)&client->asking, on_closed);
+    uv_close((uv_handle_t *)&client->after_poll, on_closed);
     mailroom_remove(&client->box, on_gone);
 }
 
 /* `told`: whom to tell; NULL: nobody, and the operation is freed. */
 static void submit(struct journal_client *client, struct store_op *op, enum journal_op_kind kind,
                    struct store_client *told) {
-    op->next = NULL;
     op->client = told;
     op->kind = (int)kind;
     op->changed = false;
-    sqlite_thread_submit(&client->journal->thread, op);
+    client->pressing = client->pressing || kind != JOURNAL_OP_MARK;
+    if (!client->asked.first)
+        uv_idle_start(&client->asking, on_asking);
+    op_list_add(&client->asked, op);
 }
 
 void journal_write_intent(struct journal_client *client, struct journal_intent *intent) {
@@ -153,6 +203,7 @@ void journal_mark_delivered(struct journal_client *client, const struct ledger_i
     if (!marking)
         return;
     marking->id = *id;
+    marking->written = false;
     submit(client, &marking->op, JOURNAL_OP_MARK, NULL);
 }
 

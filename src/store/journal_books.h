@@ -13,7 +13,7 @@
 
 #include "store/journal.h"
 
-#define JOURNAL_SCHEMA 3 /* the newest version of the schema */
+#define JOURNAL_SCHEMA 4 /* the newest version of the schema */
 
 enum journal_statement {
     JOURNAL_BEGIN,
@@ -21,24 +21,50 @@ enum journal_statement {
     JOURNAL_ROLLBACK,
     JOURNAL_PROBE,
     JOURNAL_RECOVER,
+    JOURNAL_NEXT_LINE,
     JOURNAL_INTEND,
     JOURNAL_END,
+    JOURNAL_END_ALONE,
+    JOURNAL_FIND_HELD,
     JOURNAL_LET_GO,
     JOURNAL_DELIVER,
+    JOURNAL_DELIVER_RELEASED,
+    JOURNAL_FIND_MARKED,
+    JOURNAL_FIRST_SINCE,
     JOURNAL_REDELIVER,
     JOURNAL_UNDELIVERED,
+    JOURNAL_COUNT,
     JOURNAL_NEWEST,
+    JOURNAL_NEWEST_BELOW,
     JOURNAL_SWEEP,
+    JOURNAL_FORGET_STEP,
     JOURNAL_FORGET,
+    JOURNAL_LEFT,
+    JOURNAL_FLOORS,
+    JOURNAL_KEEP_FLOORS,
+    JOURNAL_FLOOR,
     JOURNAL_FORGET_TRIPLE,
     JOURNAL_FORGET_NUMBER,
     JOURNAL_DOCUMENT,
     JOURNAL_STATEMENTS
 };
 
+/* Every line before `line` has ended and is delivered; no line whose id is before `answers` has an
+ * answer. */
+struct journal_floors {
+    int64_t line;
+    struct ledger_id answers;
+};
+
 struct journal_books {
     sqlite3 *db;
     sqlite3_stmt *statements[JOURNAL_STATEMENTS];
+    int64_t next_line;
+    struct journal_floors floors;
+    struct journal_floors kept;  /* the file's, which are never above those */
+    struct ledger_id forgetting; /* how far answers were looked at this time, */
+    struct ledger_id left;       /* and the first that had to be left */
+    bool unfinished;             /* of a mark only the id is known */
     char trouble[256];
 };
 
@@ -74,12 +100,17 @@ bool journal_books_intend(struct journal_books *books, const struct store_admit 
 /* Makes the line where there is none. `repeated`: there was an outcome, and nothing changed; but
  * with `let_go` that the lease is not held any more, and the call not delivered. */
 bool journal_books_end(struct journal_books *books, const struct store_settle *settle,
-                       bool *repeated, bool *let_go) __attribute__((warn_unused_result));
+                       bool *repeated, bool *let_go, struct journal_mark *mark)
+    __attribute__((warn_unused_result));
 
-/* Marks the call as the next delivery, and `mark` with it. Does nothing for a call that has not
- * ended, that is delivered, or that is not there. */
+/* Marks the call as the next delivery, and `mark` with it, of which only journal_books_finish_marks
+ * makes a whole. Does nothing for a call that has not ended, that is delivered, or that is not
+ * there. */
 bool journal_books_deliver(struct journal_books *books, const struct ledger_id *id,
-                           struct journal_mark *mark) __attribute__((warn_unused_result));
+                           struct journal_mark *mark, bool *delivered)
+    __attribute__((warn_unused_result));
+bool journal_books_finish_marks(struct journal_books *books, struct journal_mark *mark)
+    __attribute__((warn_unused_result));
 
 /* Takes the marks off calls reserved at `since_ms` or later. How many; -1 when it failed. */
 int64_t journal_books_redeliver(struct journal_books *books, int64_t since_ms);
@@ -97,9 +128,15 @@ int journal_books_undelivered(struct journal_books *books, int64_t after,
  * many; -1 when it failed. */
 int journal_books_sweep(struct journal_books *books, int64_t unix_ms, int64_t spared, int most);
 
-/* Drops the answers of up to `most` delivered calls reserved before `unix_ms`. How many; -1 when it
- * failed. */
-int journal_books_forget(struct journal_books *books, int64_t unix_ms, int most);
+/* Drops the answers of delivered calls reserved before `unix_ms`, among the next `most` calls. Are
+ * there `more`? */
+bool journal_books_forget(struct journal_books *books, int64_t unix_ms, int most, bool *more)
+    __attribute__((warn_unused_result));
+
+/* Sees how far back must be looked from now on, reading up to `most` lines. At a transaction's
+ * beginning: what it does may be undone. */
+bool journal_books_raise_floors(struct journal_books *books, const struct journal_mark *mark,
+                                int most) __attribute__((warn_unused_result));
 
 /* Drops the answers about a triple or a number, of calls delivered or not. */
 bool journal_books_forget_about(struct journal_books *books, bool whole_number,

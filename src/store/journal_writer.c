@@ -6,6 +6,8 @@
 #include "runtime/log.h"
 
 #define SWEEP_STEP 200 /* a few milliseconds at most */
+#define RAISE_MS   1000
+#define RAISE_STEP 20000 /* the same, as they are only read */
 
 /* An outcome that could not be written, with what it points at. */
 struct kept_outcome {
@@ -67,15 +69,13 @@ void journal_writer_close(struct journal_writer *writer) {
 
 static void write_outcome(struct journal_writer *writer, struct journal_outcome *outcome) {
     struct journal_books *books = &writer->books;
+    bool unused;
     if (writer->writing)
-        writer->writing =
-            journal_books_end(books, outcome->settle, &outcome->repeated, &outcome->let_go);
-    if (writer->writing && !outcome->repeated)
-        writer->newest.undelivered++;
-    if (writer->writing && outcome->let_go)
-        writer->writing = journal_books_newest(books, &writer->newest);
+        writer->writing = journal_books_end(books, outcome->settle, &outcome->repeated,
+                                            &outcome->let_go, &writer->newest);
     if (writer->writing && outcome->delivered)
-        writer->writing = journal_books_deliver(books, &outcome->settle->id, &writer->newest);
+        writer->writing =
+            journal_books_deliver(books, &outcome->settle->id, &writer->newest, &unused);
     outcome->written = true;
 }
 
@@ -92,9 +92,18 @@ static void write_intent(struct journal_writer *writer, struct journal_intent *i
     intent->written = true;
 }
 
-static void write_mark(struct journal_writer *writer, const struct journal_marking *marking) {
-    if (writer->writing)
-        writer->writing = journal_books_deliver(&writer->books, &marking->id, &writer->newest);
+static void write_mark(struct journal_writer *writer, struct journal_marking *marking) {
+    if (writer->writing && !marking->written)
+        writer->writing =
+            journal_books_deliver(&writer->books, &marking->id, &writer->newest, &marking->written);
+}
+
+/* One of a call whose outcome is only written now is tried once more with the rest. */
+static void write_marks(struct journal_writer *writer, const struct op_list *ops) {
+    for (struct store_op *op = ops->first; op; op = op->next) {
+        if (op->kind == JOURNAL_OP_MARK)
+            write_mark(writer, (struct journal_marking *)op);
+    }
 }
 
 static void take_marks_off(struct journal_writer *writer, struct journal_redeliver *redeliver) {
@@ -267,15 +276,27 @@ static void note_state(struct journal_writer *writer) {
         log_info("the journal can be written again");
 }
 
+static void raise_floors(struct journal_writer *writer) {
+    int64_t now = clock_monotonic_ms(writer->clock);
+    if (!writer->writing || now < writer->raise_at)
+        return;
+    writer->raise_at = now + RAISE_MS;
+    writer->writing = journal_books_raise_floors(&writer->books, &writer->newest, RAISE_STEP);
+}
+
 static void run(struct batch_writer *base, struct op_list *ops) {
     struct journal_writer *writer = (struct journal_writer *)base;
     writer->writing = journal_books_begin(&writer->books);
     if (writer->base.away && writer->writing)
         writer->writing = journal_books_probe(&writer->books);
+    raise_floors(writer);
+    write_marks(writer, ops);
     write_outcomes(writer, &writer->base.unwritten);
     write_outcomes(writer, ops);
     write_rest(writer, ops);
 
+    if (writer->writing)
+        writer->writing = journal_books_finish_marks(&writer->books, &writer->newest);
     if (writer->writing)
         writer->writing = journal_books_commit(&writer->books);
     if (writer->writing) {
@@ -296,10 +317,12 @@ static int64_t due(const struct batch_writer *base) {
 static bool sweep(struct batch_writer *base) {
     struct journal_writer *writer = (struct journal_writer *)base;
     int64_t now = clock_unix_ms(writer->clock);
-    int forgotten = journal_books_forget(&writer->books, now - JOURNAL_ANSWER_MS, SWEEP_STEP);
+    bool more;
+    bool forgotten =
+        journal_books_forget(&writer->books, now - JOURNAL_ANSWER_MS, SWEEP_STEP, &more);
     int deleted =
         journal_books_sweep(&writer->books, now - writer->keep_ms, writer->newest.line, SWEEP_STEP);
-    return forgotten == SWEEP_STEP || deleted == SWEEP_STEP;
+    return (forgotten && more) || deleted == SWEEP_STEP;
 }
 
 static const struct batch_writer_kind writer_kind = {

@@ -6,8 +6,10 @@
  * Invariants:
  * - Nobody is told that something is written before the transaction is on the disk. When it does
  *   not get there, no intent of the batch is left, and its outcomes are kept.
- * - Outcomes that could not be written are the first thing of every following transaction, then
- *   come the batch's outcomes, then the rest in its order. Callers are told in the batch's order.
+ * - Outcomes that could not be written are written in every following transaction before anything
+ *   new, then come the batch's outcomes, then the rest in its order. Callers are told in the
+ * batch's order.
+ * - A mark is older than an outcome of the batch that takes it off, and is set before it.
  * - What is fetched is fetched after the transaction's end: it is on the disk, or known as kept.
  *
  * The journal thread's own (but for open, close and journal_writer_last). Private to this room.
@@ -33,6 +35,7 @@ enum journal_op_kind {
 struct journal_marking {
     struct store_op op;
     struct ledger_id id;
+    bool written;
 };
 
 /* The same; with all that it points to in one piece of memory. */
@@ -53,6 +56,7 @@ struct journal_writer {
     int64_t memory_line;        /* the next for an outcome that is kept */
     struct journal_mark newest; /* as of this batch */
     bool writing;               /* this batch's transaction is open and whole so far */
+    int64_t raise_at;           /* when the floors are seen after; monotonic milliseconds */
 
     uv_mutex_t mutex;
     struct journal_mark last; /* what is on the disk of `newest`; guarded */

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #define WRITE_WAIT_MS 100  /* for another program's lock, while callers wait */
 #define READ_WAIT_MS  10   /* a worker's loop stands still meanwhile */
 #define LOOK_WAIT_MS  5000 /* a person waits */
@@ -177,6 +179,11 @@ static bool bring_up(const struct sqlite_file *file, int64_t version, struct com
     return execute(file, mark, complaint);
 }
 
+/* How much memory SQLite has is asked by nobody, and costs a mutex for every piece of it. */
+static void configure_library(void) {
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static bool open_database(struct sqlite_file *file, struct complaint *complaint) {
     /* Or every piece of memory that any connection takes is counted under one lock, and nobody
      * looks at the count. Only the first connection of a process can say so. */
@@ -199,6 +206,8 @@ static void let_go(struct sqlite_file *file) {
 
 bool sqlite_file_open(struct sqlite_file *file, const struct sqlite_kind *kind, const char *path,
                       struct complaint *complaint) {
+    static uv_once_t once = UV_ONCE_INIT;
+    uv_once(&once, configure_library);
     *file = (struct sqlite_file){.kind = kind, .lock = -1};
     file->path = resolve(kind, path, complaint);
     /* The lock first: closing a file that SQLite has open elsewhere in this process would let go

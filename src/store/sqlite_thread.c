@@ -41,18 +41,36 @@ struct turn {
     bool stopping;
 };
 
+/* What does not press comes, as a rule, soon after a batch: then nobody need wake the thread. */
+static void wait_until_due(struct sqlite_thread *thread, int64_t due) {
+    int64_t now = clock_monotonic_ms(thread->clock);
+    int64_t look_at = now + SQLITE_THREAD_PATIENCE_MS;
+    thread->watching = thread->worked;
+    while (!thread->pressing && !thread->poked && !thread->stopping && now < due) {
+        if (thread->watching && now >= look_at) {
+            if (thread->queue.first)
+                break;
+            thread->watching = false;
+        } else if (!thread->watching && thread->queue.first) {
+            thread->watching = true;
+            look_at = now + SQLITE_THREAD_PATIENCE_MS;
+        }
+        int64_t until = thread->watching ? least(due, look_at) : due;
+        uv_cond_timedwait(&thread->work, &thread->mutex, (uint64_t)(until - now) * NS_PER_MS);
+        now = clock_monotonic_ms(thread->clock);
+    }
+    thread->watching = true;
+}
+
 static struct turn wait_for_work(struct sqlite_thread *thread) {
     int64_t due = least(writer_due(thread), thread->sweep_at);
     uv_mutex_lock(&thread->mutex);
-    while (!thread->queue.first && !thread->poked && !thread->stopping) {
-        int64_t wait = due - clock_monotonic_ms(thread->clock);
-        if (wait <= 0)
-            break;
-        uv_cond_timedwait(&thread->work, &thread->mutex, (uint64_t)wait * NS_PER_MS);
-    }
+    wait_until_due(thread, due);
     struct turn turn = {thread->queue, thread->poked, thread->stopping};
     thread->queue.first = NULL;
+    thread->pressing = false;
     thread->poked = false;
+    thread->worked = turn.ops.first != NULL;
     uv_mutex_unlock(&thread->mutex);
     return turn;
 }
@@ -138,10 +156,17 @@ void sqlite_thread_stop(struct sqlite_thread *thread) {
 }
 
 void sqlite_thread_submit(struct sqlite_thread *thread, struct store_op *op) {
+    struct op_list ops = {0};
+    op_list_add(&ops, op);
+    sqlite_thread_submit_all(thread, &ops, true);
+}
+
+void sqlite_thread_submit_all(struct sqlite_thread *thread, struct op_list *ops, bool pressing) {
     uv_mutex_lock(&thread->mutex);
-    bool waiting = !thread->queue.first;
-    op_list_add(&thread->queue, op);
-    if (waiting)
+    op_list_append(&thread->queue, ops);
+    bool wake = pressing ? !thread->pressing : !thread->watching;
+    thread->pressing = thread->pressing || pressing;
+    if (wake)
         uv_cond_signal(&thread->work);
     uv_mutex_unlock(&thread->mutex);
 }

@@ -17,6 +17,8 @@
 #include "store/mailroom.h"
 #include "store/op_list.h"
 
+#define SQLITE_THREAD_PATIENCE_MS 200
+
 /* What a writer begins with. The thread's own while it runs. */
 struct batch_writer {
     const struct batch_writer_kind *kind;
@@ -49,13 +51,16 @@ struct sqlite_thread {
     uv_mutex_t mutex; /* guards what follows, till the empty line */
     uv_cond_t work;
     struct op_list queue;
+    bool pressing; /* somebody waits for what is in the queue */
+    bool watching; /* the thread will look at the queue within SQLITE_THREAD_PATIENCE_MS */
     bool poked;
     bool stopping;
     bool away;
     char trouble[256];
     int64_t unwritten; /* as of the last batch */
 
-    int64_t retry_at; /* the thread's own; monotonic milliseconds */
+    bool worked;      /* the thread's own, as what follows: in its last turn */
+    int64_t retry_at; /* monotonic milliseconds */
     int64_t sweep_at;
 };
 
@@ -69,6 +74,9 @@ void sqlite_thread_stop(struct sqlite_thread *thread);
 
 /* Any thread. */
 void sqlite_thread_submit(struct sqlite_thread *thread, struct store_op *op);
+/* Empties the list into the queue. Not `pressing`: it may wait for something that is, but not
+ * longer than SQLITE_THREAD_PATIENCE_MS. */
+void sqlite_thread_submit_all(struct sqlite_thread *thread, struct op_list *ops, bool pressing);
 void sqlite_thread_poke(struct sqlite_thread *thread);
 /* How many operations could not be written and are kept. */
 int64_t sqlite_thread_unwritten(struct sqlite_thread *thread);

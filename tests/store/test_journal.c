@@ -339,6 +339,35 @@ static void a_delivered_answer_is_dropped_after_a_while(void **state) {
     jrig_close(rig);
 }
 
+/* Sees how far back it must look, as it does once a second. */
+static void look_back(struct scene *scene) {
+    rig_clock_advance(&scene->clock, 1000);
+    jrig_count(&scene->rig, 0);
+}
+
+/* The clock was set back: the call's id is older than those whose answers were dropped. */
+static void an_answer_from_before_is_dropped_all_the_same(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall calls[2];
+    open_scene(scene);
+    for (int i = 0; i < 2; i++) {
+        jrig_prepare(&calls[i], START_MS - i * 1000);
+        assert_true(jrig_end(rig, 0, &calls[i]));
+        journal_mark_delivered(rig->clients[0].client, &calls[i].settle.id);
+        assert_int_equal(jrig_count(rig, 0), 0);
+        wait_until_answers_are(scene, 1);
+        rig_clock_advance(&scene->clock, JOURNAL_ANSWER_MS + 1);
+        journal_poke(rig->journal);
+        wait_until_answers_are(scene, 0);
+        look_back(scene);
+        expect(scene, "SELECT max(id) < answers FROM calls, floors", "1");
+        jrig_close(rig);
+        open_scene(scene);
+    }
+    jrig_close(rig);
+}
+
 static void the_undelivered_are_fetched_in_pieces(void **state) {
     struct scene *scene = *state;
     struct journal_rig *rig = &scene->rig;
@@ -377,14 +406,107 @@ static void the_undelivered_are_fetched_in_pieces(void **state) {
     jrig_close(rig);
 }
 
+static void end_some(struct scene *scene, struct jcall *calls, int count, int undelivered) {
+    for (int i = 0; i < count; i++) {
+        jrig_prepare(&calls[i], START_MS + i);
+        calls[i].settle.hold = true;
+        assert_true(jrig_end(&scene->rig, 0, &calls[i]));
+        if (i != undelivered)
+            journal_mark_delivered(scene->rig.clients[0].client, &calls[i].settle.id);
+    }
+    jrig_count(&scene->rig, 0);
+}
+
 static void the_undelivered_are_found_without_reading_every_line(void **state) {
     struct scene *scene = *state;
+    struct jcall calls[10];
     open_scene(scene);
-    expect(scene,
-           "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type = 'index' "
-           "AND sql LIKE '%WHERE%' ORDER BY name)",
-           "calls_answers,calls_delivered,calls_open,calls_order,calls_undelivered");
+    end_some(scene, calls, 10, 5);
+    look_back(scene);
+    expect(scene, "SELECT line FROM floors", "6");
+    journal_mark_delivered(scene->rig.clients[0].client, &calls[5].settle.id);
+    jrig_count(&scene->rig, 0);
+    /* The one that was delivered last is found from there, too. */
+    look_back(scene);
+    expect(scene, "SELECT line FROM floors", "6");
+    jrig_prepare(&calls[0], START_MS);
+    assert_true(jrig_end(&scene->rig, 0, &calls[0]));
+    journal_mark_delivered(scene->rig.clients[0].client, &calls[0].settle.id);
+    jrig_count(&scene->rig, 0);
+    look_back(scene);
+    expect(scene, "SELECT line FROM floors", "11");
     jrig_close(&scene->rig);
+}
+
+static void what_is_to_be_delivered_again_is_looked_for_further_back(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall calls[10];
+    struct journal_delivered last;
+    open_scene(scene);
+    end_some(scene, calls, 10, -1);
+    look_back(scene);
+    expect(scene, "SELECT line FROM floors", "10");
+    calls[2].settle.hold = false;
+    assert_true(jrig_end(rig, 0, &calls[2]));
+    assert_true(calls[2].outcome.let_go);
+    expect(scene, "SELECT line FROM floors", "3");
+    assert_int_equal(jrig_count(rig, 0), 1);
+    assert_int_equal(jrig_redeliver(rig, 0, START_MS + 1), 8);
+    assert_int_equal(jrig_count(rig, 0), 9);
+    expect(scene, "SELECT line FROM floors", "2");
+    jrig_close(rig);
+
+    open_scene(scene);
+    assert_int_equal(jrig_count(rig, 0), 9);
+    /* The one before is what the shared store must have. */
+    assert_true(journal_last_delivered(rig->journal, &last));
+    assert_memory_equal(&last.id, &calls[0].settle.id, sizeof last.id);
+    look_back(scene);
+    jrig_close(rig);
+    open_scene(scene);
+    assert_int_equal(jrig_count(rig, 0), 9);
+    jrig_close(rig);
+}
+
+static void a_mark_is_older_than_what_takes_it_off(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall call;
+    int before;
+    open_scene(scene);
+    jrig_prepare(&call, START_MS);
+    call.settle.hold = true;
+    assert_true(jrig_end(rig, 0, &call));
+    call.settle.hold = false;
+    before = call.ended;
+    journal_mark_delivered(rig->clients[0].client, &call.settle.id);
+    journal_write_outcome(rig->clients[0].client, &call.outcome);
+    jrig_wait(rig, &call.ended, before + 1);
+    assert_true(call.outcome.let_go);
+    assert_int_equal(jrig_count(rig, 0), 1);
+    jrig_close(rig);
+}
+
+static void a_mark_is_written_though_nobody_waits(void **state) {
+    struct scene *scene = *state;
+    struct journal_rig *rig = &scene->rig;
+    struct jcall calls[2];
+    jrig_open(rig, scene->path, &clock_system);
+    for (int i = 0; i < 2; i++) {
+        jrig_prepare(&calls[i], START_MS);
+        assert_true(jrig_end(rig, 0, &calls[i]));
+    }
+    for (int i = 0; i < 2; i++) {
+        int64_t deadline = clock_monotonic_ms(&clock_system) + RIG_DEADLINE_MS;
+        journal_mark_delivered(rig->clients[0].client, &calls[i].settle.id);
+        while (journal_undelivered(rig->journal) > 1 - i) {
+            uv_run(&rig->clients[0].loop, UV_RUN_NOWAIT);
+            assert_true(clock_monotonic_ms(&clock_system) < deadline);
+            usleep(1000);
+        }
+    }
+    jrig_close(rig);
 }
 
 static void what_the_shared_store_lost_is_delivered_again(void **state) {
@@ -647,8 +769,12 @@ int main(void) {
         SCENE(a_delivered_call_is_marked),
         SCENE(a_released_call_is_not_what_is_looked_for),
         SCENE(a_delivered_answer_is_dropped_after_a_while),
+        SCENE(an_answer_from_before_is_dropped_all_the_same),
         SCENE(the_undelivered_are_fetched_in_pieces),
         SCENE(the_undelivered_are_found_without_reading_every_line),
+        SCENE(what_is_to_be_delivered_again_is_looked_for_further_back),
+        SCENE(a_mark_is_older_than_what_takes_it_off),
+        SCENE(a_mark_is_written_though_nobody_waits),
         SCENE(what_the_shared_store_lost_is_delivered_again),
         SCENE(calls_of_a_process_that_is_gone_become_unknown),
         SCENE(old_delivered_lines_are_swept),

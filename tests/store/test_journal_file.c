@@ -73,7 +73,7 @@ static void what_is_no_journal_is_refused_and_left_alone(void **state) {
          "no sanyao journal"},
         {"PRAGMA application_id = 0x53594a4c; PRAGMA user_version = 99; CREATE TABLE other (a)",
          "newer sanyao"},
-        {"PRAGMA application_id = 0x53594a4c; PRAGMA user_version = 3; CREATE TABLE other (a)",
+        {"PRAGMA application_id = 0x53594a4c; PRAGMA user_version = 4; CREATE TABLE other (a)",
          "no whole sanyao journal"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

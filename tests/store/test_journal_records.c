@@ -6,6 +6,7 @@
 
 extern const char journal_schema_1_sql[];
 extern const char journal_schema_2_sql[];
+extern const char journal_schema_3_sql[];
 
 /* --- documents --- */
 
@@ -211,9 +212,13 @@ static const char a_call[] =
 static void make_old(const struct scene *scene, int version) {
     sqlite3 *db = open_beside(scene);
     execute(db, journal_schema_1_sql);
-    if (version == 2)
+    char mark[64];
+    if (version >= 2)
         execute(db, journal_schema_2_sql);
-    execute(db, version == 2 ? "PRAGMA user_version = 2" : "PRAGMA user_version = 1");
+    if (version >= 3)
+        execute(db, journal_schema_3_sql);
+    snprintf(mark, sizeof mark, "PRAGMA user_version = %d", version);
+    execute(db, mark);
     execute(db, a_call);
     sqlite3_close(db);
 }
@@ -222,7 +227,7 @@ static void an_older_journal_is_read_as_it_is(void **state) {
     struct scene *scene = *state;
     struct reading reading;
     struct documents read = {.most = 0};
-    for (int version = 1; version <= 2; version++) {
+    for (int version = 1; version <= 3; version++) {
         unlink(scene->path);
         make_old(scene, version);
         read_file(scene->path, &reading);
@@ -233,7 +238,9 @@ static void an_older_journal_is_read_as_it_is(void **state) {
         assert_int_equal(reading.calls[0].settle.ledger.state, LEDGER_RELEASED);
         read_documents(scene->path, &read);
         assert_int_equal(read.count, 0);
-        expect(scene, "PRAGMA user_version", version == 1 ? "1" : "2");
+        char wanted[16];
+        snprintf(wanted, sizeof wanted, "%d", version);
+        expect(scene, "PRAGMA user_version", wanted);
     }
 }
 
@@ -242,14 +249,14 @@ static void an_older_journal_is_upgraded_when_it_is_opened(void **state) {
     struct reading reading;
     struct documents read = {.most = 0};
     char body[] = "{}";
-    for (int version = 1; version <= 2; version++) {
+    for (int version = 1; version <= 3; version++) {
         unlink(scene->path);
         make_old(scene, version);
         open_scene(scene);
         keep(&scene->rig, document(STORE_PACKAGE, "gold", 1, body));
         assert_int_equal(jrig_count(&scene->rig, 0), 1);
         jrig_close(&scene->rig);
-        expect(scene, "PRAGMA user_version", "3");
+        expect(scene, "PRAGMA user_version", "4");
         read_file(scene->path, &reading);
         assert_int_equal(reading.count, 1);
         assert_string_equal(reading.calls[0].settle.account.client_id, "shop");
@@ -257,6 +264,42 @@ static void an_older_journal_is_upgraded_when_it_is_opened(void **state) {
         read_documents(scene->path, &read);
         assert_int_equal(read.count, 1);
     }
+}
+
+/* Each of the values in its place, and the deliveries in their order. */
+static void an_upgrade_keeps_every_value(void **state) {
+    struct scene *scene = *state;
+    struct reading reading;
+    struct journal_delivered last;
+    make_old(scene, 3);
+    sqlite3 *db = open_beside(scene);
+    execute(db, "INSERT INTO calls VALUES (7, x'019a00000000700080000000000000aa', "
+                "x'01010101010101010101010101010101', x'02020202020202020202020202020202', "
+                "'shop', 'main', 'gold', 'settled', 1, 200, '01', 'trace', 321, 1800000000321, 1, "
+                "NULL, 1800007200, 86400000, 3, 9, 'acme', 1), "
+                "(8, x'019a00000000700080000000000000bb', zeroblob(16), zeroblob(16), 'shop', "
+                "'main', NULL, 'settled', 0, NULL, NULL, NULL, 5, 6, 0, NULL, 0, 0, 0, 8, '', 0)");
+    sqlite3_close(db);
+    struct reading before;
+    read_file(scene->path, &before);
+    open_scene(scene);
+    assert_true(journal_last_delivered(scene->rig.journal, &last));
+    assert_string_equal(last.window, "acme");
+    assert_int_equal(jrig_count(&scene->rig, 0), 1);
+    jrig_close(&scene->rig);
+    read_file(scene->path, &reading);
+    assert_int_equal(reading.count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(reading.calls[i].line, before.calls[i].line);
+        assert_int_equal(reading.calls[i].delivered, before.calls[i].delivered);
+        assert_same_call(&reading.calls[i].settle, &before.calls[i].settle);
+    }
+    assert_int_equal(reading.calls[1].line, 7);
+    assert_string_equal(reading.calls[1].settle.ledger.trace_id, "trace");
+    assert_string_equal(reading.calls[1].settle.account.package, "gold");
+    assert_int_equal(reading.calls[1].settle.close_ms, 86400000);
+    assert_true(reading.calls[1].settle.hold);
+    expect(scene, "SELECT delivered FROM calls WHERE line = 7", "9");
 }
 
 int main(void) {
@@ -270,6 +313,7 @@ int main(void) {
         SCENE(what_cannot_be_written_is_said_and_forgotten_in_memory),
         SCENE(an_older_journal_is_read_as_it_is),
         SCENE(an_older_journal_is_upgraded_when_it_is_opened),
+        SCENE(an_upgrade_keeps_every_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
