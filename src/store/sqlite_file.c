@@ -179,15 +179,13 @@ static bool bring_up(const struct sqlite_file *file, int64_t version, struct com
     return execute(file, mark, complaint);
 }
 
-/* How much memory SQLite has is asked by nobody, and costs a mutex for every piece of it. */
+/* How much memory SQLite has is asked by nobody, and costs a mutex for every piece of it. Only
+ * before a process's first connection. */
 static void configure_library(void) {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
 static bool open_database(struct sqlite_file *file, struct complaint *complaint) {
-    /* Or every piece of memory that any connection takes is counted under one lock, and nobody
-     * looks at the count. Only the first connection of a process can say so. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
         return complain_sqlite(file, complaint);
