@@ -3,11 +3,11 @@
 from load import HEADINGS, PEOPLE, SEED, Load, compare, get_question, questions, ratio, rows_of
 from people import People
 from report import Row, table
-from servers import Bare, NginxCache, Origin, Sanyao, Seller, Varnish
+from servers import Bare, NginxCache, NginxDebianCache, Origin, Sanyao, Seller, Varnish
 
 TITLE = "Memory hits"
 CONNECTIONS = (16, 64, 256, 1000)
-TARGETS = {NginxCache.name: 1.4, Bare.name: 0.75}
+TARGETS = {NginxCache.name: 1.4, NginxDebianCache.name: 1.4, Bare.name: 0.75}
 
 
 def told(title, bench, servers, load):
@@ -34,14 +34,16 @@ def measure(bench):
         with (
             Origin(bench, reply) as origin,
             NginxCache(bench, origin) as nginx,
+            NginxDebianCache(bench, origin) as usual,
             Bare(bench, reply) as bare,
             Varnish(bench, origin) as varnish,
         ):
             both.warm(nginx)
+            both.warm(usual)
             both.warm(bare)
             gets.warm(varnish)
             title = f"{PEOPLE} people asked about in turn, half by GET, half by POST:"
-            lines, rows = told(title, bench, (sanyao, nginx, bare), both)
+            lines, rows = told(title, bench, (sanyao, nginx, usual, bare), both)
             title = "By GET alone, since Varnish keeps no answers to POST:"
             lines += told(title, bench, (sanyao, varnish), gets)[0]
     return lines, rows

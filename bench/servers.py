@@ -324,6 +324,7 @@ class NginxCache(Nginx):
     """proxy_cache, for GET and POST. open_file_cache and sendfile are as they are faster here."""
 
     name = "nginx proxy_cache"
+    files = "open_file_cache max=12000 inactive=1d; open_file_cache_valid 1d;"
 
     def __init__(self, bench, origin):
         super().__init__(bench, "nginx-cache")
@@ -333,8 +334,7 @@ class NginxCache(Nginx):
         return f"""
     proxy_cache_path {self.directory}/cache levels=1:2 keys_zone=answers:50m inactive=1d
         use_temp_path=off;
-    open_file_cache max=12000 inactive=1d;
-    open_file_cache_valid 1d;
+    {self.files}
     upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"""
 
     def server(self):
@@ -352,6 +352,13 @@ class NginxCache(Nginx):
 
     def is_hit(self, reply):
         return reply.header("X-Cache") == "HIT"
+
+
+class NginxDebianCache(NginxCache):
+    """The same with files as Debian's nginx.conf has them served."""
+
+    name = "nginx proxy_cache, Debian's settings"
+    files = "sendfile on; tcp_nopush on;"
 
 
 class NginxPass(Nginx):
