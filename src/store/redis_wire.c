@@ -297,9 +297,10 @@ static char *put_length(char *at, char kind, size_t length) {
 }
 
 /* RESP, as hiredis writes it; its own way of doing so, text by text into a growing string, takes
- * several times as long. NULL: no memory. */
+ * several times as long. With a zero behind it: hiredis looks for the next argument, as in a text.
+ * NULL: no memory. */
 static char *format_owned(int argc, const char *const *argv, const size_t *sizes, size_t *size) {
-    size_t room = LENGTH_SIZE;
+    size_t room = LENGTH_SIZE + 1;
     for (int i = 0; i < argc; i++)
         room += LENGTH_SIZE + sizes[i] + 2;
     char *command = malloc(room);
@@ -312,6 +313,7 @@ static char *format_owned(int argc, const char *const *argv, const size_t *sizes
         memcpy(at + sizes[i], "\r\n", 2);
         at += sizes[i] + 2;
     }
+    *at = '\0';
     *size = (size_t)(at - command);
     return command;
 }
