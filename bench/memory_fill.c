@@ -15,7 +15,10 @@
 
 #include "store/redis_commands.h"
 #include "store/redis_keys.h"
+#include "store/redis_reservation.h"
 #include "store/redis_scripts.h"
+
+#include "trace_id.h"
 
 #define UNDER_WAY  2000
 #define TIMEOUT_MS 60000
@@ -56,7 +59,7 @@ static void give_up(const char *why) {
 
 static void on_reply(void *arg, const redisReply *reply) {
     struct fill *fill = arg;
-    char trouble[REDIS_TROUBLE_SIZE];
+    char trouble[REDIS_REASON_SIZE];
     if (!redis_succeeded(reply)) {
         redis_trouble(reply, trouble);
         give_up(trouble);
@@ -66,20 +69,6 @@ static void on_reply(void *arg, const redisReply *reply) {
 
 /* --- what the seller says --- */
 
-/* 20201208001535_9a45ph_5e392391 */
-static void make_trace_id(int64_t unix_s, char trace_id[ANSWER_TRACE_ID_SIZE]) {
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    char when[24];
-    char mark[7] = "";
-    struct tm china;
-    time_t shifted = (time_t)unix_s + 8 * 3600;
-    gmtime_r(&shifted, &china);
-    strftime(when, sizeof when, "%Y%m%d%H%M%S", &china);
-    for (size_t i = 0; i < sizeof mark - 1; i++)
-        mark[i] = digits[randombytes_uniform(sizeof digits - 1)];
-    snprintf(trace_id, ANSWER_TRACE_ID_SIZE, "%s_%s_%08x", when, mark, randombytes_random());
-}
-
 /* Four of five are 01. Checked within the last 30 days. */
 static struct answer make_answer(const struct fill *fill) {
     static const char *const carriers[] = {"移动", "联通", "电信"};
@@ -87,7 +76,7 @@ static struct answer make_answer(const struct fill *fill) {
     bool match = fill->sent % 5 != 4;
     snprintf(answer.status, sizeof answer.status, "%s", match ? "01" : "02");
     snprintf(answer.mobile_type, sizeof answer.mobile_type, "%s", carriers[fill->sent % 3]);
-    make_trace_id(answer.checked_at, answer.trace_id);
+    trace_id_make(answer.checked_at, answer.trace_id);
     answer.expires_at = answer.checked_at + (match ? 30 : 7) * DAY;
     return answer;
 }
@@ -150,8 +139,11 @@ static bool send_owner(struct fill *fill) {
 static bool send_row(struct fill *fill) {
     int64_t ago_ms = (int64_t)fill->sent * 1000 / fill->rows_a_second;
     struct store_settle settle = make_settle(fill, fill->now_ms - ago_ms);
-    return redis_send_reserve(fill->link, on_reply, fill, &settle.id, &settle.number,
-                              &settle.account, TIMEOUT_MS) &&
+    const struct redis_reservation reservation = {.id = &settle.id,
+                                                  .number = &settle.number,
+                                                  .account = &settle.account,
+                                                  .lapse_ms = TIMEOUT_MS};
+    return redis_send_reserve(fill->link, on_reply, fill, &reservation) &&
            redis_send_book(fill->link, on_reply, fill, &settle);
 }
 

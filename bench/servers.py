@@ -320,35 +320,46 @@ class Origin(Nginx):
         return f"default_type '{kind}'; {' '.join(lines)} return 200 '{body}';"
 
 
-class NginxCache(Nginx):
+class NginxBefore(Nginx):
+    """One that passes on, with connections that it keeps. `folder` is what its directory is called."""
+
+    folder = None
+    passing = """
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";"""
+
+    def __init__(self, bench, origin):
+        super().__init__(bench, self.folder)
+        self.origin = origin
+
+    def http(self):
+        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"
+
+
+class NginxCache(NginxBefore):
     """proxy_cache, for GET and POST. open_file_cache and sendfile are as they are faster here."""
 
     name = "nginx proxy_cache"
+    folder = "nginx-cache"
     files = "open_file_cache max=12000 inactive=1d; open_file_cache_valid 1d;"
-
-    def __init__(self, bench, origin):
-        super().__init__(bench, "nginx-cache")
-        self.origin = origin
 
     def http(self):
         return f"""
     proxy_cache_path {self.directory}/cache levels=1:2 keys_zone=answers:50m inactive=1d
         use_temp_path=off;
     {self.files}
-    upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"""
+    {super().http()}"""
 
     def server(self):
-        return """
-        location / {
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
+        return f"""
+        location / {{{self.passing}
             proxy_cache answers;
             proxy_cache_methods GET POST;
             proxy_cache_key $request_uri$request_body;
             proxy_cache_valid 200 1d;
             add_header X-Cache $upstream_cache_status;
-        }"""
+        }}"""
 
     def is_hit(self, reply):
         return reply.header("X-Cache") == "HIT"
@@ -361,35 +372,27 @@ class NginxDebianCache(NginxCache):
     files = "sendfile on; tcp_nopush on;"
 
 
-class NginxPass(Nginx):
+class NginxPass(NginxBefore):
     """proxy_pass, and nothing else."""
 
     name = "nginx proxy_pass"
-
-    def __init__(self, bench, origin):
-        super().__init__(bench, "nginx-pass")
-        self.origin = origin
-
-    def http(self):
-        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"
+    folder = "nginx-pass"
 
     def server(self):
-        return """
-        location / {
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }"""
+        return f"""
+        location / {{{self.passing}
+        }}"""
 
 
-class NginxLua(Nginx):
+class NginxLua(NginxBefore):
     """OpenResty's Lua in nginx, with its Redis client, as Debian packages them (openresty.lua)."""
 
     name = "nginx with Lua and Redis"
+    folder = "nginx-lua"
 
     def __init__(self, bench, redis, origin):
-        super().__init__(bench, "nginx-lua")
-        self.redis, self.origin = redis, origin
+        super().__init__(bench, origin)
+        self.redis = redis
 
     def main(self):
         modules = "".join(f"load_module /usr/lib/nginx/modules/{name};" for name in LUA_MODULES)
@@ -400,7 +403,7 @@ class NginxLua(Nginx):
         return f"""
     lua_package_path "{directory}/?.lua;;";
     init_by_lua_block {{ openresty = require("openresty") }}
-    upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"""
+    {super().http()}"""
 
     def server(self):
         return f"""
@@ -411,10 +414,7 @@ class NginxLua(Nginx):
             content_by_lua_block {{ openresty.answer() }}
         }}
         location /origin {{
-            internal;
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
+            internal;{self.passing}
         }}"""
 
     def is_hit(self, reply):

@@ -25,7 +25,8 @@
 #include "runtime/hash_key.h"
 #include "runtime/log.h"
 #include "store/sqlite_books.h"
-#include "store/sqlite_statement.h"
+
+#include "trace_id.h"
 
 #define DAY        86400
 #define SPREAD_S   (20 * DAY) /* over which they came */
@@ -87,27 +88,13 @@ static void make_person(uint64_t person, struct triple *triple) {
 
 /* --- what the seller says --- */
 
-/* 20201208001535_9a45ph_5e392391 */
-static void write_trace_id(int64_t unix_s, char trace_id[ANSWER_TRACE_ID_SIZE]) {
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    char when[24];
-    char mark[7] = "";
-    struct tm china;
-    time_t shifted = (time_t)unix_s + 8 * 3600;
-    gmtime_r(&shifted, &china);
-    strftime(when, sizeof when, "%Y%m%d%H%M%S", &china);
-    for (size_t i = 0; i < sizeof mark - 1; i++)
-        mark[i] = digits[randombytes_uniform(sizeof digits - 1)];
-    snprintf(trace_id, ANSWER_TRACE_ID_SIZE, "%s_%s_%08x", when, mark, randombytes_random());
-}
-
 /* Four of five are 01. */
 static struct answer make_answer(uint64_t person, int64_t unix_s) {
     static const char *const carriers[] = {"移动", "联通", "电信"};
     struct answer answer = {.checked_at = unix_s, .expires_at = unix_s + KEEP_S};
     snprintf(answer.status, sizeof answer.status, "%s", person % 5 != 4 ? "01" : "02");
     snprintf(answer.mobile_type, sizeof answer.mobile_type, "%s", carriers[person % 3]);
-    write_trace_id(unix_s, answer.trace_id);
+    trace_id_make(unix_s, answer.trace_id);
     return answer;
 }
 
@@ -148,25 +135,13 @@ static bool write_call(struct sqlite_books *books, const struct store_settle *se
            books_settle(books, settle, &stored) && stored;
 }
 
-static bool write_answer(struct sqlite_books *books, const struct store_settle *settle) {
-    uint8_t value[ANSWER_ENCODED_MAX];
-    size_t size = answer_encode(&settle->answer, value);
-    sqlite3_stmt *statement = books->statements[BOOKS_KEEP];
-    bind_bytes(statement, 1, settle->triple.bytes, DIGEST_SIZE);
-    bind_bytes(statement, 2, settle->number.bytes, DIGEST_SIZE);
-    sqlite3_bind_int64(statement, 3, settle->answer.checked_at);
-    sqlite3_bind_int64(statement, 4, settle->retain_until);
-    bind_bytes(statement, 5, value, (int)size);
-    return books_run(books, BOOKS_KEEP);
-}
-
 /* In one transaction, or every commit would write nearly every page anew. */
 static void write_all(struct fill *fill) {
     struct sqlite_books *books = &fill->books;
     bool written = books_begin(books);
     for (uint64_t person = 0; written && person < fill->count; person++) {
         struct store_settle settle = make_settle(fill, person);
-        written = person < fill->rows ? write_call(books, &settle) : write_answer(books, &settle);
+        written = person < fill->rows ? write_call(books, &settle) : books_keep(books, &settle);
     }
     demand(written && books_commit(books), books->trouble);
 }

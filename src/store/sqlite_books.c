@@ -254,7 +254,7 @@ static bool end_row(struct sqlite_books *books, const struct store_settle *settl
     return books_run(books, BOOKS_SETTLE);
 }
 
-static bool keep(struct sqlite_books *books, const struct store_settle *settle) {
+bool books_keep(struct sqlite_books *books, const struct store_settle *settle) {
     uint8_t value[ANSWER_ENCODED_MAX];
     size_t size = answer_encode(&settle->answer, value);
     sqlite3_stmt *statement = books->statements[BOOKS_KEEP];
@@ -284,7 +284,7 @@ bool books_settle(struct sqlite_books *books, const struct store_settle *settle,
         return false;
     if (!settle->keep)
         return true;
-    if (!keep(books, settle))
+    if (!books_keep(books, settle))
         return false;
     *stored = sqlite3_changes(books->db) > 0;
     return true;

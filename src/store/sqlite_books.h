@@ -93,6 +93,10 @@ int64_t books_closed_until(struct sqlite_books *books, const struct store_admit 
 int64_t books_proven_other(struct sqlite_books *books, const struct store_admit *admit,
                            int64_t unix_s);
 
+/* The answer of `settle`, in place of an older one. */
+bool books_keep(struct sqlite_books *books, const struct store_settle *settle)
+    __attribute__((warn_unused_result));
+
 /*
  * Ends the row and keeps the answer, if that is to be. Does nothing for a row that was settled
  * before. `stored`: an answer was written (not where a newer one is kept).
