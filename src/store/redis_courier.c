@@ -28,8 +28,22 @@ struct courier {
 
 static void fetch(struct courier *courier);
 
+/* Its client is leaving, and its links are gone. That says nothing of the store: another's courier
+ * begins. */
+static void leave(struct courier *courier) {
+    struct redis_client *client = courier->client;
+    redis_store_leave_courier(client->store);
+    redis_store_wake_all(client->store);
+    free(courier);
+    redis_client_end_work(client);
+}
+
 static void end(struct courier *courier, bool all) {
     struct redis_client *client = courier->client;
+    if (!all && client->closing) {
+        leave(courier);
+        return;
+    }
     bool open = redis_store_end_courier(client->store, courier->since, all, courier->trouble);
     if (courier->delivered > 0)
         log_info("calls that ended while the store was away were delivered",

@@ -142,6 +142,12 @@ bool redis_store_end_courier(struct redis_store *store, uint64_t since, bool all
     return open;
 }
 
+void redis_store_leave_courier(struct redis_store *store) {
+    uv_mutex_lock(&store->mutex);
+    store->couriering = false;
+    uv_mutex_unlock(&store->mutex);
+}
+
 bool redis_store_claim_sweep(struct redis_store *store, int64_t now_ms) {
     uv_mutex_lock(&store->mutex);
     bool due = now_ms >= store->sweep_at;

@@ -70,6 +70,8 @@ bool redis_store_begin_courier(struct redis_store *store, uint64_t *since);
 /* `all`: everything was delivered. True: and that still holds, so the gate is open. */
 bool redis_store_end_courier(struct redis_store *store, uint64_t since, bool all,
                              const char *reason);
+/* The courier goes away undone, with its client: somebody else is to begin anew. */
+void redis_store_leave_courier(struct redis_store *store);
 
 /* Once a second in the whole process. */
 bool redis_store_claim_sweep(struct redis_store *store, int64_t now_ms);

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "runtime/log.h"
+#include "store/redis_store.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -309,6 +310,42 @@ static void a_store_that_lost_nothing_changes_nothing(void **state) {
     free(calls);
 }
 
+/* --- a client that leaves while it looks whether all is there --- */
+
+static void attach_late(struct shared *shared, struct rig_client *late) {
+    struct complaint complaint = {""};
+    assert_int_equal(uv_loop_init(&late->loop), 0);
+    late->client = store_attach(shared->rig.store, &late->loop, NULL, NULL, &complaint);
+    assert_non_null(late->client);
+}
+
+/* Only its own loop turns, so it is the one that looks. */
+static void turn_until_it_looks(struct shared *shared, struct rig_client *late) {
+    struct redis_store *store = (struct redis_store *)shared->rig.store;
+    int64_t deadline = redis_server_now_ms() + RIG_DEADLINE_MS;
+    while (!redis_store_is_behind(store)) {
+        assert_true(redis_server_now_ms() < deadline);
+        uv_run(&late->loop, UV_RUN_NOWAIT);
+    }
+}
+
+static void nobody_is_turned_away_since_another_leaves(void **state) {
+    struct shared *shared = *state;
+    struct digest triple = rig_digest();
+    struct rig_client late = {0};
+    struct rig_admit asked;
+    shared->settings.timeout_ms = SHARED_PATIENT_MS;
+    shared_open(shared);
+    attach_late(shared, &late);
+    turn_until_it_looks(shared, &late);
+    shared_prepare(&asked, &triple);
+    rig_submit(&shared->rig, 0, &asked);
+    store_detach(late.client);
+    uv_run(&late.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&late.loop), 0);
+    rig_expect(&shared->rig, &asked, STORE_LEAD);
+}
+
 /* --- reservations of somebody who is gone --- */
 
 static void a_reservation_that_nobody_ends_is_given_up(void **state) {
@@ -370,6 +407,7 @@ int main(void) {
         SHARED(the_next_process_gives_it_back_too),
         APART(windows_come_back_without_the_ledger_s_loss),
         DURABLE(a_store_that_lost_nothing_changes_nothing),
+        SHARED(nobody_is_turned_away_since_another_leaves),
         SHARED(a_reservation_that_nobody_ends_is_given_up),
         SHARED(the_next_process_ends_what_the_last_left),
     };

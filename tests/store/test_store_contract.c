@@ -371,7 +371,7 @@ struct stampede_worker {
     struct stampede *stampede;
     struct store_client *client;
     struct rig_admit asked[STAMPEDE_ASKERS];
-    struct rig_settle end;
+    struct rig_settle ends[STAMPEDE_ASKERS]; /* of those that lead */
     int under_way;
 };
 
@@ -381,21 +381,23 @@ static void stampede_one_less(struct stampede_worker *worker) {
 }
 
 static void stampede_settled(struct store_op *op) {
-    struct stampede_worker *worker = ((struct rig_settle *)op)->owner;
-    if (worker->end.settle.outcome != STORE_DONE)
+    struct rig_settle *end = (struct rig_settle *)op;
+    struct stampede_worker *worker = end->owner;
+    if (end->settle.outcome != STORE_DONE)
         atomic_fetch_add(&worker->stampede->wrong, 1);
     stampede_one_less(worker);
 }
 
 static void stampede_lead(struct stampede_worker *worker, const struct rig_admit *asked) {
+    struct rig_settle *end = &worker->ends[asked - worker->asked];
     if (worker->stampede->fails)
-        rig_end_failed(&worker->end, asked, FAILURE_UPSTREAM_INVALID_REPLY);
+        rig_end_failed(end, asked, FAILURE_UPSTREAM_INVALID_REPLY);
     else
-        rig_end(&worker->end, asked, rig_answer("01", now_s()));
-    worker->end.settle.op.done = stampede_settled;
-    worker->end.owner = worker;
+        rig_end(end, asked, rig_answer("01", now_s()));
+    end->settle.op.done = stampede_settled;
+    end->owner = worker;
     worker->under_way++;
-    store_settle(worker->client, &worker->end.settle);
+    store_settle(worker->client, &end->settle);
 }
 
 static void stampede_admitted(struct store_op *op) {
