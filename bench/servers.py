@@ -384,6 +384,18 @@ class NginxPass(NginxBefore):
         }}"""
 
 
+class NginxPassAlone(NginxPass):
+    """The directive alone, as nginx takes it: each question has a connection of its own."""
+
+    name = "nginx proxy_pass, nginx's settings"
+    folder = "nginx-pass-alone"
+    passing = """
+            proxy_pass http://origin;"""
+
+    def http(self):
+        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; }}"
+
+
 class NginxLua(NginxBefore):
     """OpenResty's Lua in nginx, with its Redis client, as Debian packages them (openresty.lua)."""
 
