@@ -2,12 +2,12 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 #include <sodium.h>
 #include <utf8proc.h>
 
 #include "core/character.h"
+#include "runtime/civil.h"
 
 /* Canonical decomposition makes at most three code points of two bytes, four of three. */
 #define POINTS_MAX ((size_t)TRIPLE_FIELD_MAX * 2)
@@ -231,10 +231,8 @@ bool triple_set(struct triple *triple, enum triple_field field, const char *text
 
 int triple_today(int64_t unix_s) {
     const int64_t china_offset_s = (int64_t)8 * 60 * 60;
-    time_t shifted = (time_t)(unix_s + china_offset_s);
-    struct tm date = {0};
-    gmtime_r(&shifted, &date);
-    return (date.tm_year + 1900) * 10000 + (date.tm_mon + 1) * 100 + date.tm_mday;
+    struct civil_date date = civil_date_of(unix_s + china_offset_s);
+    return date.year * 10000 + date.month * 100 + date.day;
 }
 
 bool triple_mobile_has_prefix(const struct triple *triple, const char *const *prefixes) {

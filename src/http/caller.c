@@ -219,6 +219,18 @@ static const struct bound *tightest(const struct bound *bounds, int count) {
     return found;
 }
 
+/* A string with two parameters (RFC 8941). Not by printf, which takes longer than all the rest of a
+ * hit's writing. */
+static void write_item(struct text text, const char *name, const char *first, int64_t value,
+                       const char *second, int64_t other) {
+    text_add(&text, "\"");
+    text_add(&text, name);
+    text_add(&text, first);
+    text_add_number(&text, value);
+    text_add(&text, second);
+    text_add_number(&text, other);
+}
+
 void caller_tell_limit(struct request *request, const struct service *service,
                        const struct caller *caller) {
     if (!has_bounds(caller))
@@ -227,10 +239,8 @@ void caller_tell_limit(struct request *request, const struct service *service,
     const struct bound bounds[] = {bound_of_rate(caller), bound_of_day(caller, now_ms),
                                    bound_of_month(caller, now_ms)};
     const struct bound *bound = tightest(bounds, sizeof bounds / sizeof bounds[0]);
-    struct text policy = text_over(request->rate_policy, sizeof request->rate_policy);
-    text_addf(&policy, "\"%s\";q=%lld;w=%lld", bound->name, (long long)bound->quota,
-              (long long)bound->window_s);
-    struct text left = text_over(request->rate_limit, sizeof request->rate_limit);
-    text_addf(&left, "\"%s\";r=%lld;t=%lld", bound->name, (long long)bound->left,
-              (long long)bound->resets_s);
+    write_item(text_over(request->rate_policy, sizeof request->rate_policy), bound->name,
+               "\";q=", bound->quota, ";w=", bound->window_s);
+    write_item(text_over(request->rate_limit, sizeof request->rate_limit), bound->name,
+               "\";r=", bound->left, ";t=", bound->resets_s);
 }

@@ -1,9 +1,8 @@
 #include "http/response.h"
 
-#include <stdio.h>
-
 #include "http/server.h"
 #include "http/service.h"
+#include "runtime/text.h"
 
 /* What a reader is asked for at most at a time. */
 #define STREAM_BLOCK ((size_t)8 * 1024)
@@ -65,7 +64,8 @@ void response_add(struct MHD_Response *response, const char *name, const char *v
 }
 
 void response_add_number(struct MHD_Response *response, const char *name, int64_t value) {
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    response_add(response, name, text);
+    char digits[24];
+    struct text text = text_over(digits, sizeof digits);
+    text_add_number(&text, value);
+    response_add(response, name, digits);
 }

@@ -88,6 +88,33 @@ bool civil_parse(const char *text, size_t size, int64_t *unix_ms) {
     return cursor.at == cursor.end;
 }
 
+#define DAY_S      86400
+#define YEAR_DAYS  365
+#define ERA_YEARS  400
+#define ERA_DAYS   146097 /* the calendar repeats after so many */
+#define MARCH_DAYS 719468 /* from the 1st of March of the year 0 to 1970-01-01 */
+
+static int64_t divide_down(int64_t number, int64_t by) {
+    return number / by - (number % by < 0);
+}
+
+/* Years begin in March here, so that the day that may be missing is the last one; and five months
+ * have 153 days, from March as from August. */
+struct civil_date civil_date_of(int64_t unix_s) {
+    int64_t since = divide_down(unix_s, DAY_S) + MARCH_DAYS;
+    int64_t era = divide_down(since, ERA_DAYS);
+    int in_era = (int)(since - era * ERA_DAYS);
+    int leaps = in_era / 1460 - in_era / 36524 + in_era / 146096;
+    int year = (in_era - leaps) / YEAR_DAYS;
+    int in_year = in_era - (YEAR_DAYS * year + year / 4 - year / 100);
+    int month = (5 * in_year + 2) / 153;
+    return (struct civil_date){
+        .year = (int)(era * ERA_YEARS) + year + (month >= 10),
+        .month = month < 10 ? month + 3 : month - 9,
+        .day = in_year - (153 * month + 2) / 5 + 1,
+    };
+}
+
 /* `between` stands between date and time. Returns the size. */
 static size_t format(int64_t unix_ms, char between, char text[CIVIL_SIZE]) {
     int64_t seconds = unix_ms >= 0 ? unix_ms / 1000 : -((-unix_ms + 999) / 1000);

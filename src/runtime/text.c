@@ -1,5 +1,6 @@
 #include "runtime/text.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,14 +63,13 @@ void text_add_percent(struct text *text, const char *string) {
     }
 }
 
-static bool must_escape(unsigned char c) {
-    return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
-}
+/* What must be escaped, and the end. */
+static const bool stops[UCHAR_MAX + 1] = {
+    [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f] = true};
 
-/* So many bytes go as they are: up to one that must not, or the end. */
 static size_t plain_size(const char *string) {
     size_t size = 0;
-    while (string[size] != '\0' && !must_escape((unsigned char)string[size]))
+    while (!stops[(unsigned char)string[size]])
         size++;
     return size;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -98,12 +99,30 @@ static void moments_are_written_in_chinas_time(void **state) {
     assert_string_equal(text, "1970-01-01T07:59:59.999+08:00");
 }
 
+/* Of each tenth day and its neighbours from the year -1000 to 10000, at its first and last second.
+ */
+static void days_have_the_dates_of_the_calendar(void **state) {
+    (void)state;
+    for (int64_t day = -1085000; day < 2933000; day += day % 10 == 1 ? 8 : 1) {
+        for (int last = 0; last < 2; last++) {
+            time_t moment = (time_t)(day * 86400 + (last ? 86399 : 0));
+            struct tm tm;
+            gmtime_r(&moment, &tm);
+            struct civil_date date = civil_date_of(moment);
+            if (date.year != tm.tm_year + 1900 || date.month != tm.tm_mon + 1 ||
+                date.day != tm.tm_mday)
+                fail_msg("day %lld is %d-%d-%d", (long long)day, date.year, date.month, date.day);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_a_moment_is_read),
         cmocka_unit_test(what_is_none_is_refused),
         cmocka_unit_test(a_zero_byte_ends_no_moment),
         cmocka_unit_test(moments_are_written_in_chinas_time),
+        cmocka_unit_test(days_have_the_dates_of_the_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
