@@ -140,7 +140,7 @@ bool caller_admit(struct request *request, const struct service *service, struct
     if (caller_take_turn(service, caller) == 0)
         return true;
     const struct budget_finding finding = caller_turn_away(service, caller);
-    caller_tell_limit(request, service, caller);
+    caller_tell_limit(request, caller, clock_unix_ms(service->clock));
     problem_answer_report(
         request, &(struct problem_report){.problem = PROBLEM_RATE_LIMITED, .finding = &finding});
     return false;
@@ -231,11 +231,9 @@ static void write_item(struct text text, const char *name, const char *first, in
     text_add_number(&text, other);
 }
 
-void caller_tell_limit(struct request *request, const struct service *service,
-                       const struct caller *caller) {
+void caller_tell_limit(struct request *request, const struct caller *caller, int64_t now_ms) {
     if (!has_bounds(caller))
         return;
-    int64_t now_ms = clock_unix_ms(service->clock);
     const struct bound bounds[] = {bound_of_rate(caller), bound_of_day(caller, now_ms),
                                    bound_of_month(caller, now_ms)};
     const struct bound *bound = tightest(bounds, sizeof bounds / sizeof bounds[0]);

@@ -45,5 +45,4 @@ struct budget_finding caller_turn_away(const struct service *service, const stru
 
 /* Has the reply bear what is left of the caller's tightest limit (RateLimit and RateLimit-Policy of
  * draft-ietf-httpapi-ratelimit-headers). Before the request is answered. */
-void caller_tell_limit(struct request *request, const struct service *service,
-                       const struct caller *caller);
+void caller_tell_limit(struct request *request, const struct caller *caller, int64_t now_ms);

@@ -73,9 +73,9 @@ static void note(const struct question *question, const struct verdict *verdict)
     memcpy(access->status, answer->status, sizeof access->status);
 }
 
-static void answer_with(const struct question *question, const struct verdict *verdict) {
+static void answer_with(const struct question *question, const struct verdict *verdict,
+                        int64_t now) {
     struct request *request = question->request;
-    int64_t now = clock_unix_ms(question->service->clock) / 1000;
     char body[INQUIRY_VERDICT_SIZE];
     struct text json = text_over(body, sizeof body);
     text_add(&json, "{");
@@ -101,10 +101,11 @@ static void answer_with_problem(const struct question *question, const struct ve
 }
 
 static void conclude(struct question *question, const struct verdict *verdict) {
+    int64_t now_ms = clock_unix_ms(question->service->clock);
     note(question, verdict);
-    caller_tell_limit(question->request, question->service, &question->caller);
+    caller_tell_limit(question->request, &question->caller, now_ms);
     if (verdict->failure == FAILURE_NONE)
-        answer_with(question, verdict);
+        answer_with(question, verdict, now_ms / 1000);
     else
         answer_with_problem(question, verdict);
 }
