@@ -12,11 +12,10 @@ static int64_t at_least_0(int64_t number) {
 
 bool redis_send_find(struct redis_link *link, redis_replied *replied, void *arg,
                      const struct digest *number, const struct digest *triple) {
-    struct redis_key keys[REDIS_NUMBER_KEYS];
+    const struct redis_key key = redis_key_of_answer(number, triple);
     struct redis_arguments arguments = {.count = 0};
-    redis_keys_of_number(number, triple, "", keys);
     redis_add_text(&arguments, "GET");
-    redis_add_keys(&arguments, &keys[REDIS_KEY_ANSWER], 1);
+    redis_add_keys(&arguments, &key, 1);
     return redis_send(link, replied, arg, &arguments);
 }
 

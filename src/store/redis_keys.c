@@ -37,11 +37,25 @@ static void write_key(struct redis_key *key, const char *tag, const char *kind, 
     key->size = text.size;
 }
 
+static void number_text(const struct digest *number, char text[NUMBER_TEXT + 1]) {
+    sodium_bin2base64(text, NUMBER_TEXT + 1, number->bytes, NUMBER_SIZE, VARIANT);
+}
+
+struct redis_key redis_key_of_answer(const struct digest *number, const struct digest *triple) {
+    struct redis_key key;
+    char tag[NUMBER_TEXT + 1];
+    char question[REDIS_TRIPLE_TEXT + 1];
+    number_text(number, tag);
+    redis_triple_text(triple, question);
+    write_key(&key, tag, "", question);
+    return key;
+}
+
 void redis_keys_of_number(const struct digest *number, const struct digest *triple,
                           const char *window, struct redis_key keys[REDIS_NUMBER_KEYS]) {
     char tag[NUMBER_TEXT + 1];
     char question[REDIS_TRIPLE_TEXT + 1];
-    sodium_bin2base64(tag, sizeof tag, number->bytes, NUMBER_SIZE, VARIANT);
+    number_text(number, tag);
     redis_triple_text(triple, question);
     write_key(&keys[REDIS_KEY_ANSWER], tag, "", question);
     write_key(&keys[REDIS_KEY_LEASE], tag, "l", question);
@@ -93,7 +107,7 @@ struct redis_key redis_key_of_scope(const char *scope) {
 void redis_pattern_of_number(const struct digest *number, char pattern[REDIS_PATTERN_SIZE]) {
     char tag[NUMBER_TEXT + 1];
     struct text text = text_over(pattern, REDIS_PATTERN_SIZE);
-    sodium_bin2base64(tag, sizeof tag, number->bytes, NUMBER_SIZE, VARIANT);
+    number_text(number, tag);
     text_add(&text, "{");
     text_add(&text, tag);
     text_add(&text, "}*");

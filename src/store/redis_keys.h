@@ -71,6 +71,9 @@ enum redis_document_key {
     REDIS_DOCUMENT_KEYS
 };
 
+/* The first of those of a number, alone. */
+struct redis_key redis_key_of_answer(const struct digest *number, const struct digest *triple);
+
 /* `window`: its name, at most STORE_WINDOW_SIZE - 1 characters. */
 void redis_keys_of_number(const struct digest *number, const struct digest *triple,
                           const char *window, struct redis_key keys[REDIS_NUMBER_KEYS]);
