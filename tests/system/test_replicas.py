@@ -318,7 +318,8 @@ def test_followers_wait_no_longer_than_they_want(replicas, sandbox, people):
     assert (reply.status, reply.code) == (504, "upstream_timeout")
     sandbox.release()
     assert read_all([leader], person)[0].json["billed"] is True
-    assert group[1].ask(person).json["source"] == "cache"
+    # Where the notice has not come yet, who asks now joins those that wait for the call.
+    assert group[1].ask(person).json["source"] in ("cache", "upstream")
     assert sandbox.calls() == 1
 
 
