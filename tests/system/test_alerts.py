@@ -186,8 +186,11 @@ def test_each_crossing_is_told_once_over_three_replicas(replicas, redis, people,
         told = receiver.wait_for(3)
         assert sorted(generic_ids(told)) == ["package/p-1/0", "package/p-1/20", "package/p-1/50"]
         assert told[0][1]["product"] == "sanyao" and told[0][1]["left"] == 5
-        fired = [event for server in group for event in server.events("alert")]
-        assert sorted(event["alert"] for event in fired) == sorted(generic_ids(told))
+        # A log is written behind what it tells of.
+        wait_until(
+            lambda: sorted(event["alert"] for server in group for event in server.events("alert"))
+            == sorted(generic_ids(told)), 10, "a line for each alert",
+        )
 
         # A top-up: what is left is above again, and every crossing is told once more.
         Desk(group[0]).set_package("p-1", calls=20)
@@ -241,7 +244,7 @@ def test_robots_get_their_signatures_and_are_asked_again(replicas, redis, people
         assert not any(path.startswith("/elsewhere") for one in (ding, fei, wecom)
                        for path, _, _ in one.seen())
         no_address_was_logged(group, webhooks)
-        assert len(group[0].events("alert not delivered")) == 9
+        assert len(group[0].wait_for_event("alert not delivered", count=9)) == 9
 
 
 def test_a_webhook_that_has_it_is_not_told_again(replicas, redis, people, webhooks):
@@ -263,7 +266,9 @@ def test_another_replica_goes_on_where_the_holder_was_killed(replicas, redis, pe
         group = replicas(2, ALERTS_WEBHOOKS=webhooks.setting, ALERTS_THRESHOLDS="50")
         spend(group, people, 1)
         receiver.wait_for(1)
-        holder = next(server for server in group if server.events("alert"))
+        holder = wait_until(
+            lambda: next((server for server in group if server.events("alert")), None), 10, "its line"
+        )
         other = next(server for server in group if server is not holder)
         first = alerts(redis)["package/p-1/50"]["holder"]
         holder.kill()
