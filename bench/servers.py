@@ -324,6 +324,7 @@ class NginxBefore(Nginx):
     """One that passes on, with connections that it keeps. `folder` is what its directory is called."""
 
     folder = None
+    kept = "keepalive 64;"
     passing = """
             proxy_pass http://origin;
             proxy_http_version 1.1;
@@ -334,7 +335,7 @@ class NginxBefore(Nginx):
         self.origin = origin
 
     def http(self):
-        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}"
+        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; {self.kept} }}"
 
 
 class NginxCache(NginxBefore):
@@ -373,7 +374,7 @@ class NginxDebianCache(NginxCache):
 
 
 class NginxPass(NginxBefore):
-    """proxy_pass, and nothing else."""
+    """proxy_pass, as fast as it goes."""
 
     name = "nginx proxy_pass"
     folder = "nginx-pass"
@@ -389,11 +390,9 @@ class NginxPassAlone(NginxPass):
 
     name = "nginx proxy_pass, nginx's settings"
     folder = "nginx-pass-alone"
+    kept = ""
     passing = """
             proxy_pass http://origin;"""
-
-    def http(self):
-        return f"upstream origin {{ server 127.0.0.1:{self.origin.port}; }}"
 
 
 class NginxLua(NginxBefore):

@@ -231,7 +231,7 @@ bool triple_set(struct triple *triple, enum triple_field field, const char *text
 
 int triple_today(int64_t unix_s) {
     const int64_t china_offset_s = (int64_t)8 * 60 * 60;
-    struct civil_date date = civil_date_of(unix_s + china_offset_s);
+    struct civil_time date = civil_time_of(unix_s + china_offset_s);
     return date.year * 10000 + date.month * 100 + date.day;
 }
 

@@ -225,8 +225,10 @@ static void write_item(struct text text, const char *name, const char *first, in
                        const char *second, int64_t other) {
     text_add(&text, "\"");
     text_add(&text, name);
+    text_add(&text, "\";");
     text_add(&text, first);
     text_add_number(&text, value);
+    text_add(&text, ";");
     text_add(&text, second);
     text_add_number(&text, other);
 }
@@ -238,7 +240,7 @@ void caller_tell_limit(struct request *request, const struct caller *caller, int
                                    bound_of_month(caller, now_ms)};
     const struct bound *bound = tightest(bounds, sizeof bounds / sizeof bounds[0]);
     write_item(text_over(request->rate_policy, sizeof request->rate_policy), bound->name,
-               "\";q=", bound->quota, ";w=", bound->window_s);
+               "q=", bound->quota, "w=", bound->window_s);
     write_item(text_over(request->rate_limit, sizeof request->rate_limit), bound->name,
-               "\";r=", bound->left, ";t=", bound->resets_s);
+               "r=", bound->left, "t=", bound->resets_s);
 }

@@ -100,25 +100,29 @@ static int64_t divide_down(int64_t number, int64_t by) {
 
 /* Years begin in March here, so that the day that may be missing is the last one; and five months
  * have 153 days, from March as from August. */
-struct civil_date civil_date_of(int64_t unix_s) {
-    int64_t since = divide_down(unix_s, DAY_S) + MARCH_DAYS;
+struct civil_time civil_time_of(int64_t unix_s) {
+    int64_t days = divide_down(unix_s, DAY_S);
+    int in_day = (int)(unix_s - days * DAY_S);
+    int64_t since = days + MARCH_DAYS;
     int64_t era = divide_down(since, ERA_DAYS);
     int in_era = (int)(since - era * ERA_DAYS);
     int leaps = in_era / 1460 - in_era / 36524 + in_era / 146096;
     int year = (in_era - leaps) / YEAR_DAYS;
     int in_year = in_era - (YEAR_DAYS * year + year / 4 - year / 100);
     int month = (5 * in_year + 2) / 153;
-    return (struct civil_date){
+    return (struct civil_time){
         .year = (int)(era * ERA_YEARS) + year + (month >= 10),
         .month = month < 10 ? month + 3 : month - 9,
         .day = in_year - (153 * month + 2) / 5 + 1,
+        .hour = in_day / 3600,
+        .minute = in_day / 60 % 60,
+        .second = in_day % 60,
     };
 }
 
 /* `between` stands between date and time. Returns the size. */
 static size_t format(int64_t unix_ms, char between, char text[CIVIL_SIZE]) {
-    int64_t seconds = unix_ms >= 0 ? unix_ms / 1000 : -((-unix_ms + 999) / 1000);
-    time_t local = (time_t)(seconds + (int64_t)CHINA_MINUTES * 60);
+    time_t local = (time_t)(divide_down(unix_ms, 1000) + (int64_t)CHINA_MINUTES * 60);
     struct tm tm;
     gmtime_r(&local, &tm);
     size_t size = strftime(text, CIVIL_SIZE, "%Y-%m-%d %H:%M:%S", &tm);

@@ -17,16 +17,19 @@
 bool civil_parse(const char *text, size_t size, int64_t *unix_ms)
     __attribute__((warn_unused_result));
 
-/* A day of the Gregorian calendar, also of before there was one. */
-struct civil_date {
+/* In the Gregorian calendar, also before there was one. */
+struct civil_time {
     int year;
     int month; /* from 1 */
     int day;
+    int hour;
+    int minute;
+    int second;
 };
 
 /* In UTC: of another zone when its offset was added before. What gmtime_r says, which asks for the
  * machine's time zone each time, under a lock. */
-struct civil_date civil_date_of(int64_t unix_s);
+struct civil_time civil_time_of(int64_t unix_s);
 
 #define CIVIL_SIZE 40
 

@@ -86,7 +86,6 @@ int64_t clock_store_apart_ms(void) {
 /* The years that RFC 3339 can write. */
 #define RFC3339_FIRST_S INT64_C(-62167219200)
 #define RFC3339_LAST_S  INT64_C(253402300799)
-#define DAY_S           86400
 
 static char *put_number(char *at, int number, int digits, char behind) {
     for (int i = digits - 1; i >= 0; i--, number /= 10)
@@ -99,14 +98,12 @@ static char *put_number(char *at, int number, int digits, char behind) {
 void clock_format_rfc3339(int64_t unix_s, char text[CLOCK_RFC3339_SIZE]) {
     bool early = unix_s < RFC3339_FIRST_S;
     int64_t written = early ? RFC3339_FIRST_S : unix_s > RFC3339_LAST_S ? RFC3339_LAST_S : unix_s;
-    int64_t since = written - RFC3339_FIRST_S; /* the year 0 began with a day */
-    int in_day = (int)(since % DAY_S);
-    struct civil_date date = civil_date_of(written);
-    char *at = put_number(text, date.year, 4, '-');
-    at = put_number(at, date.month, 2, '-');
-    at = put_number(at, date.day, 2, 'T');
-    at = put_number(at, in_day / 3600, 2, ':');
-    at = put_number(at, in_day / 60 % 60, 2, ':');
-    at = put_number(at, in_day % 60, 2, 'Z');
+    struct civil_time time = civil_time_of(written);
+    char *at = put_number(text, time.year, 4, '-');
+    at = put_number(at, time.month, 2, '-');
+    at = put_number(at, time.day, 2, 'T');
+    at = put_number(at, time.hour, 2, ':');
+    at = put_number(at, time.minute, 2, ':');
+    at = put_number(at, time.second, 2, 'Z');
     *at = '\0';
 }

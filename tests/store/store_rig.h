@@ -85,6 +85,20 @@ static inline void rig_wait_until_ready(struct rig *rig) {
     }
 }
 
+static inline void rig_attach(struct store *store, struct rig_client *client) {
+    struct complaint complaint = {""};
+    assert_int_equal(uv_loop_init(&client->loop), 0);
+    client->client = store_attach(store, &client->loop, rig_on_changed, client, &complaint);
+    if (!client->client)
+        fail_msg("store_attach: %s", complaint.text);
+}
+
+static inline void rig_detach_client(struct rig_client *client) {
+    store_detach(client->client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&client->loop), 0);
+}
+
 /* Without waiting: the store may be away. */
 static inline void rig_begin(struct rig *rig, const struct store_settings *settings,
                              const struct clock *clock) {
@@ -93,14 +107,8 @@ static inline void rig_begin(struct rig *rig, const struct store_settings *setti
     rig->store = store_open(settings, clock, &complaint);
     if (!rig->store)
         fail_msg("store_open: %s", complaint.text);
-    for (int i = 0; i < RIG_CLIENTS; i++) {
-        struct rig_client *client = &rig->clients[i];
-        assert_int_equal(uv_loop_init(&client->loop), 0);
-        client->client =
-            store_attach(rig->store, &client->loop, rig_on_changed, client, &complaint);
-        if (!client->client)
-            fail_msg("store_attach: %s", complaint.text);
-    }
+    for (int i = 0; i < RIG_CLIENTS; i++)
+        rig_attach(rig->store, &rig->clients[i]);
 }
 
 static inline void rig_open_with(struct rig *rig, const struct store_settings *settings,
@@ -114,11 +122,8 @@ static inline void rig_open(struct rig *rig, const char *url, const struct clock
 }
 
 static inline void rig_detach(struct rig *rig) {
-    for (int i = 0; i < RIG_CLIENTS; i++) {
-        store_detach(rig->clients[i].client);
-        uv_run(&rig->clients[i].loop, UV_RUN_DEFAULT);
-        assert_int_equal(uv_loop_close(&rig->clients[i].loop), 0);
-    }
+    for (int i = 0; i < RIG_CLIENTS; i++)
+        rig_detach_client(&rig->clients[i]);
 }
 
 static inline void rig_close(struct rig *rig) {

@@ -312,13 +312,6 @@ static void a_store_that_lost_nothing_changes_nothing(void **state) {
 
 /* --- a client that leaves while it looks whether all is there --- */
 
-static void attach_late(struct shared *shared, struct rig_client *late) {
-    struct complaint complaint = {""};
-    assert_int_equal(uv_loop_init(&late->loop), 0);
-    late->client = store_attach(shared->rig.store, &late->loop, NULL, NULL, &complaint);
-    assert_non_null(late->client);
-}
-
 /* Only its own loop turns, so it is the one that looks. */
 static void turn_until_it_looks(struct shared *shared, struct rig_client *late) {
     struct redis_store *store = (struct redis_store *)shared->rig.store;
@@ -336,13 +329,11 @@ static void nobody_is_turned_away_since_another_leaves(void **state) {
     struct rig_admit asked;
     shared->settings.timeout_ms = SHARED_PATIENT_MS;
     shared_open(shared);
-    attach_late(shared, &late);
+    rig_attach(shared->rig.store, &late);
     turn_until_it_looks(shared, &late);
     shared_prepare(&asked, &triple);
     rig_submit(&shared->rig, 0, &asked);
-    store_detach(late.client);
-    uv_run(&late.loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&late.loop), 0);
+    rig_detach_client(&late);
     rig_expect(&shared->rig, &asked, STORE_LEAD);
 }
 

@@ -108,10 +108,13 @@ static void days_have_the_dates_of_the_calendar(void **state) {
             time_t moment = (time_t)(day * 86400 + (last ? 86399 : 0));
             struct tm tm;
             gmtime_r(&moment, &tm);
-            struct civil_date date = civil_date_of(moment);
-            if (date.year != tm.tm_year + 1900 || date.month != tm.tm_mon + 1 ||
-                date.day != tm.tm_mday)
-                fail_msg("day %lld is %d-%d-%d", (long long)day, date.year, date.month, date.day);
+            struct civil_time time = civil_time_of(moment);
+            if (time.year != tm.tm_year + 1900 || time.month != tm.tm_mon + 1 ||
+                time.day != tm.tm_mday)
+                fail_msg("day %lld is %d-%d-%d", (long long)day, time.year, time.month, time.day);
+            if (time.hour != tm.tm_hour || time.minute != tm.tm_min || time.second != tm.tm_sec)
+                fail_msg("of day %lld: %d:%d:%d", (long long)day, time.hour, time.minute,
+                         time.second);
         }
     }
 }
